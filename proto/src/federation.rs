@@ -1,0 +1,179 @@
+//! The contract of the federation fetcher.
+
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use heliograph_types::{ContentType, Failure, FileName, Mxc, ServerName, Timestamp};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    link::{Connection, Link},
+    status::{missing, parse, to_failure, to_status},
+    wire::federation as wire,
+};
+
+/// Asks for media of another server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// Our server name, in whose name the request is signed.
+    pub tenant: ServerName,
+    /// What is wanted.
+    pub mxc: Mxc,
+    /// How long to wait for content that is not yet uploaded there (`timeout_ms`).
+    pub timeout: Duration,
+}
+
+/// Bytes as they arrive. An error after the first byte means that the content is broken
+/// and was not stored; an end without error means that it is durable.
+pub type MediaBody = Pin<Box<dyn Stream<Item = Result<Bytes, Failure>> + Send>>;
+
+/// Remote media whose head has arrived.
+pub struct RemoteMedia {
+    /// What the origin says that it is.
+    pub content_type: ContentType,
+    /// What the origin calls it.
+    pub file_name: Option<FileName>,
+    /// Its size, if the origin told it.
+    pub size_bytes: Option<u64>,
+    /// Its bytes. The fetch goes on when this is dropped.
+    pub body: MediaBody,
+}
+
+impl fmt::Debug for RemoteMedia {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteMedia").field("content_type", &self.content_type).finish_non_exhaustive()
+    }
+}
+
+/// Asks for the key with which another server signs its requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindKey {
+    /// Whose key.
+    pub server_name: ServerName,
+    /// Which, with its algorithm: `ed25519:…`.
+    pub key_id: String,
+}
+
+/// A public key of another server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundKey {
+    /// The Ed25519 public key.
+    pub public_key: [u8; 32],
+    /// Signatures are not to be believed from then on.
+    pub valid_until: Timestamp,
+}
+
+/// The way out. The only service that talks to strangers.
+#[async_trait]
+pub trait FederationService: Send + Sync + 'static {
+    /// Fetches media; answers when the origin's head has arrived. Callers that ask for the
+    /// same media share one fetch: late ones read what is there and then follow.
+    ///
+    /// `NotFound` when the origin says so, `NotYetUploaded` likewise, `RemoteTooLarge`
+    /// over our limit, `BadGateway` when the origin is out of reach or answers nonsense,
+    /// `LimitExceeded` without room.
+    async fn fetch(&self, request: Fetch) -> Result<RemoteMedia, Failure>;
+
+    /// Finds a key that is valid now; `None` when the server does not have it.
+    ///
+    /// `BadGateway` when the server is out of reach or answers nonsense.
+    async fn find_key(&self, request: FindKey) -> Result<Option<FoundKey>, Failure>;
+}
+
+/// Serves a [`FederationService`] over gRPC.
+#[derive(Clone)]
+pub struct GrpcFederationServer(Arc<dyn FederationService>);
+
+impl GrpcFederationServer {
+    /// The tonic service, to be added to a server.
+    pub fn new(service: Arc<dyn FederationService>) -> wire::federation_service_server::FederationServiceServer<Self> {
+        wire::federation_service_server::FederationServiceServer::new(Self(service))
+    }
+}
+
+#[async_trait]
+impl wire::federation_service_server::FederationService for GrpcFederationServer {
+    type FetchStream = Pin<Box<dyn Stream<Item = Result<wire::FetchResponse, Status>> + Send>>;
+
+    async fn fetch(&self, request: Request<wire::FetchRequest>) -> Result<Response<Self::FetchStream>, Status> {
+        let wire::FetchRequest { tenant, mxc, timeout_ms } = request.into_inner();
+        let request =
+            Fetch { tenant: parse(&tenant)?, mxc: parse(&mxc)?, timeout: Duration::from_millis(timeout_ms) };
+        let media = self.0.fetch(request).await.map_err(to_status)?;
+        let head = wire::FetchHead {
+            content_type: media.content_type.to_string(),
+            file_name: media.file_name.map(|name| name.to_string()),
+            size_bytes: media.size_bytes,
+        };
+        let head = stream::once(async { Ok(wire::fetch_response::Event::Head(head)) });
+        let chunks = media.body.map(|chunk| chunk.map(wire::fetch_response::Event::Chunk).map_err(to_status));
+        let events = head.chain(chunks).map(|event| event.map(|event| wire::FetchResponse { event: Some(event) }));
+        Ok(Response::new(Box::pin(events)))
+    }
+
+    async fn find_key(
+        &self,
+        request: Request<wire::FindKeyRequest>,
+    ) -> Result<Response<wire::FindKeyResponse>, Status> {
+        let wire::FindKeyRequest { server_name, key_id } = request.into_inner();
+        let found = self.0.find_key(FindKey { server_name: parse(&server_name)?, key_id }).await.map_err(to_status)?;
+        Ok(Response::new(wire::FindKeyResponse {
+            public_key: found.as_ref().map(|key| key.public_key.to_vec().into()),
+            valid_until_ms: found.map_or(0, |key| key.valid_until.as_millis()),
+        }))
+    }
+}
+
+/// A [`FederationService`] behind gRPC.
+#[derive(Debug, Clone)]
+pub struct GrpcFederationClient(
+    wire::federation_service_client::FederationServiceClient<Connection>,
+);
+
+impl GrpcFederationClient {
+    /// The service at the other end of `link`.
+    pub fn new(link: Link) -> Self {
+        Self(wire::federation_service_client::FederationServiceClient::new(link.0))
+    }
+}
+
+#[async_trait]
+impl FederationService for GrpcFederationClient {
+    async fn fetch(&self, Fetch { tenant, mxc, timeout }: Fetch) -> Result<RemoteMedia, Failure> {
+        let message = wire::FetchRequest {
+            tenant: tenant.to_string(),
+            mxc: mxc.to_string(),
+            timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+        };
+        let mut events = self.0.clone().fetch(message).await.map_err(to_failure)?.into_inner();
+        let first = events.message().await.map_err(to_failure)?;
+        let Some(wire::fetch_response::Event::Head(head)) = first.and_then(|message| message.event) else {
+            return Err(to_failure(missing("head")));
+        };
+        let body = events.map(|event| match event.map_err(to_failure)?.event {
+            Some(wire::fetch_response::Event::Chunk(chunk)) => Ok(chunk),
+            _ => Err(to_failure(missing("chunk"))),
+        });
+        Ok(RemoteMedia {
+            content_type: parse(&head.content_type).map_err(to_failure)?,
+            file_name: head.file_name.as_deref().and_then(FileName::new),
+            size_bytes: head.size_bytes,
+            body: Box::pin(body),
+        })
+    }
+
+    async fn find_key(&self, FindKey { server_name, key_id }: FindKey) -> Result<Option<FoundKey>, Failure> {
+        let message = wire::FindKeyRequest { server_name: server_name.to_string(), key_id };
+        let answer = self.0.clone().find_key(message).await.map_err(to_failure)?.into_inner();
+        let valid_until = Timestamp::from_millis(answer.valid_until_ms);
+        answer
+            .public_key
+            .map(|bytes| {
+                let public_key = bytes.as_ref().try_into().map_err(|_| to_failure(missing("public_key")))?;
+                Ok(FoundKey { public_key, valid_until })
+            })
+            .transpose()
+    }
+}

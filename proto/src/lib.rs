@@ -1,0 +1,42 @@
+//! The contracts: the only place where services meet.
+//!
+//! Each contract is a trait that speaks domain types. Callers hold an `Arc<dyn …Service>`
+//! and cannot tell whether the service runs in this process or behind gRPC: the adapters
+//! here (`Grpc…Server`, `Grpc…Client`) parse once, at the edge.
+
+mod federation;
+mod link;
+mod status;
+mod thumbnail;
+mod upload;
+
+pub use federation::{
+    Fetch, FederationService, FindKey, FoundKey, GrpcFederationClient, GrpcFederationServer, MediaBody, RemoteMedia,
+};
+pub use link::Link;
+pub use thumbnail::{GrpcThumbnailClient, GrpcThumbnailServer, Render, Thumbnail, ThumbnailService};
+pub use upload::{
+    Begin, BlobId, Commit, GrpcUploadClient, GrpcUploadServer, InvalidBlobId, Reservation, Reserve, Target, Ticket,
+    UploadService,
+};
+
+/// The generated messages and stubs. Nothing outside this crate needs them, but the gRPC
+/// server types to be registered.
+#[expect(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes,
+    reason = "generated from the .proto files, which hold the documentation"
+)]
+pub mod wire {
+    pub mod upload {
+        tonic::include_proto!("heliograph.upload.v1");
+    }
+    pub mod thumbnail {
+        tonic::include_proto!("heliograph.thumbnail.v1");
+    }
+    pub mod federation {
+        tonic::include_proto!("heliograph.federation.v1");
+    }
+}

@@ -1,0 +1,90 @@
+//! `Failure` as a gRPC status, and back.
+
+use std::time::Duration;
+
+use heliograph_types::{ErrorCode, Failure};
+use tonic::{Code, Status, metadata::MetadataValue};
+
+/// The exact code: gRPC has fewer than the protocol.
+const CODE: &str = "heliograph-code";
+const RETRY_AFTER_MS: &str = "heliograph-retry-after-ms";
+
+const fn grpc_code(code: ErrorCode) -> Code {
+    match code {
+        ErrorCode::MissingParam | ErrorCode::InvalidParam | ErrorCode::NotJson | ErrorCode::CannotThumbnail => {
+            Code::InvalidArgument
+        }
+        ErrorCode::MissingToken | ErrorCode::UnknownToken | ErrorCode::Unauthorized => Code::Unauthenticated,
+        ErrorCode::Forbidden | ErrorCode::GuestAccessForbidden => Code::PermissionDenied,
+        ErrorCode::NotFound => Code::NotFound,
+        ErrorCode::Unrecognized | ErrorCode::MethodNotAllowed => Code::Unimplemented,
+        ErrorCode::CannotOverwriteMedia => Code::AlreadyExists,
+        ErrorCode::TooLarge | ErrorCode::RemoteTooLarge | ErrorCode::LimitExceeded => Code::ResourceExhausted,
+        ErrorCode::RangeNotSatisfiable => Code::OutOfRange,
+        ErrorCode::Internal => Code::Internal,
+        ErrorCode::BadGateway | ErrorCode::Unavailable => Code::Unavailable,
+        ErrorCode::RequestTimeout | ErrorCode::NotYetUploaded => Code::DeadlineExceeded,
+    }
+}
+
+/// What the server sends for a failure.
+pub(crate) fn to_status(failure: Failure) -> Status {
+    let mut status = Status::new(grpc_code(failure.code), failure.message);
+    let metadata = status.metadata_mut();
+    if let Ok(code) = failure.code.to_string().parse() {
+        metadata.insert(CODE, code);
+    }
+    if let Some(span) = failure.retry_after {
+        metadata.insert(RETRY_AFTER_MS, MetadataValue::from(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)));
+    }
+    status
+}
+
+/// What the client makes of a status. One without our code comes from the transport: the
+/// service is out of reach, or a fault of ours.
+#[expect(clippy::needless_pass_by_value, reason = "it is the argument of map_err")]
+pub(crate) fn to_failure(status: Status) -> Failure {
+    let text = |key| status.metadata().get(key).and_then(|value| value.to_str().ok());
+    let Some(code) = text(CODE).and_then(|name| name.parse().ok()) else {
+        let code = match status.code() {
+            Code::Internal | Code::InvalidArgument | Code::Unimplemented | Code::DataLoss => ErrorCode::Internal,
+            _ => ErrorCode::Unavailable,
+        };
+        return Failure::new(code, format!("internal call failed: {}", status.message()));
+    };
+    let retry_after = text(RETRY_AFTER_MS).and_then(|millis| millis.parse().ok()).map(Duration::from_millis);
+    Failure { code, message: status.message().to_owned(), retry_after }
+}
+
+/// Reads one field of a message; what cannot be read is a fault of the other instance.
+pub(crate) fn parse<T>(text: &str) -> Result<T, Status>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error| Status::invalid_argument(format!("{text:?}: {error}")))
+}
+
+/// The status for a message without one of its required parts.
+pub(crate) fn missing(field: &'static str) -> Status {
+    Status::invalid_argument(format!("{field} is missing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_survives_the_way_there_and_back() {
+        for code in ErrorCode::ALL {
+            let failure = Failure::new(code, "what happened").retry_after(Duration::from_millis(1500));
+
+            assert_eq!(to_failure(to_status(failure.clone())), failure);
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_is_unavailable() {
+        assert_eq!(to_failure(Status::unavailable("connection refused")).code, ErrorCode::Unavailable);
+    }
+}

@@ -1,0 +1,109 @@
+//! The contract of the thumbnailer.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use heliograph_types::{ContentType, Failure, Mxc, ThumbnailMethod, ThumbnailSpec};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    link::{Connection, Link},
+    status::{missing, parse, to_failure, to_status},
+    wire::thumbnail as wire,
+};
+
+/// The largest thumbnail that travels in one answer.
+const MOST_IMAGE_BYTES: usize = 32 << 20;
+
+/// Asks for a thumbnail of media that is stored here, be it ours or a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Render {
+    /// Of what.
+    pub mxc: Mxc,
+    /// Which.
+    pub spec: ThumbnailSpec,
+}
+
+/// A finished thumbnail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thumbnail {
+    /// True to the bytes: `image/jpeg` or `image/png`.
+    pub content_type: ContentType,
+    /// The encoded picture.
+    pub image: Bytes,
+}
+
+/// Makes thumbnails. The only one who decodes pictures.
+#[async_trait]
+pub trait ThumbnailService: Send + Sync + 'static {
+    /// Makes a thumbnail and stores it. A stored one is answered as it is; callers that
+    /// ask for the same one at once share one render.
+    ///
+    /// `NotFound` without such media, `CannotThumbnail` for what is no picture, is broken
+    /// or has an unknown format, `TooLarge` for too many pixels or bytes, `LimitExceeded`
+    /// without room in the queue.
+    async fn render(&self, request: Render) -> Result<Thumbnail, Failure>;
+}
+
+/// Serves a [`ThumbnailService`] over gRPC.
+#[derive(Clone)]
+pub struct GrpcThumbnailServer(Arc<dyn ThumbnailService>);
+
+impl GrpcThumbnailServer {
+    /// The tonic service, to be added to a server.
+    pub fn new(service: Arc<dyn ThumbnailService>) -> wire::thumbnail_service_server::ThumbnailServiceServer<Self> {
+        wire::thumbnail_service_server::ThumbnailServiceServer::new(Self(service))
+            .max_encoding_message_size(MOST_IMAGE_BYTES)
+    }
+}
+
+#[async_trait]
+impl wire::thumbnail_service_server::ThumbnailService for GrpcThumbnailServer {
+    async fn render(&self, request: Request<wire::RenderRequest>) -> Result<Response<wire::RenderResponse>, Status> {
+        let message = request.into_inner();
+        let method = match message.method() {
+            wire::Method::Unspecified => return Err(missing("method")),
+            wire::Method::Scale => ThumbnailMethod::Scale,
+            wire::Method::Crop => ThumbnailMethod::Crop,
+        };
+        let wire::RenderRequest { mxc, width, height, animated, .. } = message;
+        let request = Render { mxc: parse(&mxc)?, spec: ThumbnailSpec { width, height, method, animated } };
+        let Thumbnail { content_type, image } = self.0.render(request).await.map_err(to_status)?;
+        Ok(Response::new(wire::RenderResponse { content_type: content_type.to_string(), image }))
+    }
+}
+
+/// A [`ThumbnailService`] behind gRPC.
+#[derive(Debug, Clone)]
+pub struct GrpcThumbnailClient(
+    wire::thumbnail_service_client::ThumbnailServiceClient<Connection>,
+);
+
+impl GrpcThumbnailClient {
+    /// The service at the other end of `link`.
+    pub fn new(link: Link) -> Self {
+        let client = wire::thumbnail_service_client::ThumbnailServiceClient::new(link.0);
+        Self(client.max_decoding_message_size(MOST_IMAGE_BYTES))
+    }
+}
+
+#[async_trait]
+impl ThumbnailService for GrpcThumbnailClient {
+    async fn render(&self, Render { mxc, spec }: Render) -> Result<Thumbnail, Failure> {
+        let method = match spec.method {
+            ThumbnailMethod::Scale => wire::Method::Scale,
+            ThumbnailMethod::Crop => wire::Method::Crop,
+        };
+        let message = wire::RenderRequest {
+            mxc: mxc.to_string(),
+            width: spec.width,
+            height: spec.height,
+            method: method.into(),
+            animated: spec.animated,
+        };
+        let wire::RenderResponse { content_type, image } =
+            self.0.clone().render(message).await.map_err(to_failure)?.into_inner();
+        Ok(Thumbnail { content_type: parse(&content_type).map_err(to_failure)?, image })
+    }
+}

@@ -1,0 +1,293 @@
+//! The contract of the upload orchestrator.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use async_trait::async_trait;
+use heliograph_types::{ContentType, Failure, FileName, Mxc, ServerName, Timestamp, UserId};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    link::{Connection, Link},
+    status::{missing, parse, to_failure, to_status},
+    wire::upload as wire,
+};
+
+/// The name of one immutable blob: a ULID, 26 letters and digits of Crockford's base 32.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct BlobId(Arc<str>);
+
+/// The text is no blob id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid blob id")]
+pub struct InvalidBlobId;
+
+impl BlobId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for BlobId {
+    type Err = InvalidBlobId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidBlobId> {
+        let allowed = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+        if text.len() == 26 && text.bytes().all(allowed) { Ok(Self(text.into())) } else { Err(InvalidBlobId) }
+    }
+}
+
+impl fmt::Display for BlobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Asks for an id whose content comes later (MSC2246).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reserve {
+    /// One of our names.
+    pub server_name: ServerName,
+    /// Who may fill the id.
+    pub uploader: UserId,
+}
+
+/// An id that waits for its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    /// The id.
+    pub mxc: Mxc,
+    /// From then on the id is gone, unless it was filled.
+    pub unused_expires_at: Timestamp,
+}
+
+/// What an upload fills.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A new id of this server name.
+    New(ServerName),
+    /// An id that was reserved before.
+    Reserved(Mxc),
+    /// Media of another server, to be kept as a copy.
+    Remote(Mxc),
+}
+
+/// Asks for admission of one upload, before its body is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begin {
+    /// What it fills.
+    pub target: Target,
+    /// Who uploads; `None` for copies of remote media.
+    pub uploader: Option<UserId>,
+    /// The size that the caller announced.
+    pub declared_bytes: Option<u64>,
+}
+
+/// The right to write one blob and to commit it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// The id that is being filled.
+    pub mxc: Mxc,
+    /// The blob to write. Nobody else writes it.
+    pub blob_id: BlobId,
+    /// Outranks every earlier owner's of the same id.
+    pub fence: u64,
+    /// More than this must not be written.
+    pub max_bytes: u64,
+}
+
+/// Makes stored bytes the content of an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The right to do so.
+    pub ticket: Ticket,
+    /// What was written.
+    pub size_bytes: u64,
+    /// Its digest.
+    pub sha256: [u8; 32],
+    /// What the uploader, or the origin, says that it is.
+    pub content_type: ContentType,
+    /// What its first bytes say that it is, if they say anything.
+    pub sniffed_type: Option<ContentType>,
+    /// What the uploader, or the origin, calls it.
+    pub file_name: Option<FileName>,
+}
+
+/// The life of an upload. The only writer of records.
+#[async_trait]
+pub trait UploadService: Send + Sync + 'static {
+    /// Gives out an id whose content comes later. Durable when answered.
+    ///
+    /// `LimitExceeded` when the uploader has too many such ids.
+    async fn reserve(&self, request: Reserve) -> Result<Reservation, Failure>;
+
+    /// Admits an upload.
+    ///
+    /// `NotFound` for an id that nobody reserved or that has expired, `Forbidden` for
+    /// another user's, `CannotOverwriteMedia` for one that has content or is just being
+    /// filled, `TooLarge` for an announced size over the limit, `LimitExceeded` without room.
+    async fn begin(&self, request: Begin) -> Result<Ticket, Failure>;
+
+    /// Keeps an upload alive. An upload without progress for the idle limit is aborted.
+    async fn progress(&self, ticket: &Ticket, stored_bytes: u64) -> Result<(), Failure>;
+
+    /// Commits. When this answers, bytes and record are durable and everybody who waits
+    /// for the id has been woken. May be called again after success.
+    async fn commit(&self, request: Commit) -> Result<(), Failure>;
+
+    /// Gives up and removes what was stored. An upload that is over is left alone.
+    async fn abort(&self, ticket: &Ticket) -> Result<(), Failure>;
+}
+
+/// Serves an [`UploadService`] over gRPC.
+#[derive(Clone)]
+pub struct GrpcUploadServer(Arc<dyn UploadService>);
+
+impl GrpcUploadServer {
+    /// The tonic service, to be added to a server.
+    pub fn new(service: Arc<dyn UploadService>) -> wire::upload_service_server::UploadServiceServer<Self> {
+        wire::upload_service_server::UploadServiceServer::new(Self(service))
+    }
+}
+
+#[async_trait]
+impl wire::upload_service_server::UploadService for GrpcUploadServer {
+    async fn reserve(
+        &self,
+        request: Request<wire::ReserveRequest>,
+    ) -> Result<Response<wire::ReserveResponse>, Status> {
+        let wire::ReserveRequest { server_name, uploader } = request.into_inner();
+        let request = Reserve { server_name: parse(&server_name)?, uploader: parse(&uploader)? };
+        let Reservation { mxc, unused_expires_at } = self.0.reserve(request).await.map_err(to_status)?;
+        Ok(Response::new(wire::ReserveResponse {
+            media_id: mxc.media_id.to_string(),
+            unused_expires_at_ms: unused_expires_at.as_millis(),
+        }))
+    }
+
+    async fn begin(&self, request: Request<wire::BeginRequest>) -> Result<Response<wire::BeginResponse>, Status> {
+        let wire::BeginRequest { target, uploader, declared_bytes } = request.into_inner();
+        let request = Begin {
+            target: match target.ok_or_else(|| missing("target"))? {
+                wire::begin_request::Target::NewFor(server_name) => Target::New(parse(&server_name)?),
+                wire::begin_request::Target::ReservedMxc(mxc) => Target::Reserved(parse(&mxc)?),
+                wire::begin_request::Target::RemoteMxc(mxc) => Target::Remote(parse(&mxc)?),
+            },
+            uploader: uploader.as_deref().map(parse).transpose()?,
+            declared_bytes,
+        };
+        let ticket = self.0.begin(request).await.map_err(to_status)?;
+        Ok(Response::new(wire::BeginResponse { ticket: Some(ticket.into()) }))
+    }
+
+    async fn progress(
+        &self,
+        request: Request<wire::ProgressRequest>,
+    ) -> Result<Response<wire::ProgressResponse>, Status> {
+        let wire::ProgressRequest { ticket, stored_bytes } = request.into_inner();
+        self.0.progress(&ticket.try_into_ticket()?, stored_bytes).await.map_err(to_status)?;
+        Ok(Response::new(wire::ProgressResponse {}))
+    }
+
+    async fn commit(&self, request: Request<wire::CommitRequest>) -> Result<Response<wire::CommitResponse>, Status> {
+        let message = request.into_inner();
+        let request = Commit {
+            ticket: message.ticket.try_into_ticket()?,
+            size_bytes: message.size_bytes,
+            sha256: message.sha256.as_ref().try_into().map_err(|_| missing("sha256"))?,
+            content_type: parse(&message.content_type)?,
+            sniffed_type: message.sniffed_type.as_deref().map(parse).transpose()?,
+            file_name: message.file_name.as_deref().and_then(FileName::new),
+        };
+        self.0.commit(request).await.map_err(to_status)?;
+        Ok(Response::new(wire::CommitResponse {}))
+    }
+
+    async fn abort(&self, request: Request<wire::AbortRequest>) -> Result<Response<wire::AbortResponse>, Status> {
+        self.0.abort(&request.into_inner().ticket.try_into_ticket()?).await.map_err(to_status)?;
+        Ok(Response::new(wire::AbortResponse {}))
+    }
+}
+
+impl From<Ticket> for wire::Ticket {
+    fn from(Ticket { mxc, blob_id, fence, max_bytes }: Ticket) -> Self {
+        Self { mxc: mxc.to_string(), blob_id: blob_id.to_string(), fence, max_bytes }
+    }
+}
+
+trait TryIntoTicket {
+    fn try_into_ticket(self) -> Result<Ticket, Status>;
+}
+
+impl TryIntoTicket for Option<wire::Ticket> {
+    fn try_into_ticket(self) -> Result<Ticket, Status> {
+        let wire::Ticket { mxc, blob_id, fence, max_bytes } = self.ok_or_else(|| missing("ticket"))?;
+        Ok(Ticket { mxc: parse(&mxc)?, blob_id: parse(&blob_id)?, fence, max_bytes })
+    }
+}
+
+/// An [`UploadService`] behind gRPC.
+#[derive(Debug, Clone)]
+pub struct GrpcUploadClient(
+    wire::upload_service_client::UploadServiceClient<Connection>,
+);
+
+impl GrpcUploadClient {
+    /// The service at the other end of `link`.
+    pub fn new(link: Link) -> Self {
+        Self(wire::upload_service_client::UploadServiceClient::new(link.0))
+    }
+}
+
+#[async_trait]
+impl UploadService for GrpcUploadClient {
+    async fn reserve(&self, request: Reserve) -> Result<Reservation, Failure> {
+        let Reserve { server_name, uploader } = request;
+        let message =
+            wire::ReserveRequest { server_name: server_name.to_string(), uploader: uploader.to_string() };
+        let answer = self.0.clone().reserve(message).await.map_err(to_failure)?.into_inner();
+        Ok(Reservation {
+            mxc: Mxc { server_name, media_id: parse(&answer.media_id).map_err(to_failure)? },
+            unused_expires_at: Timestamp::from_millis(answer.unused_expires_at_ms),
+        })
+    }
+
+    async fn begin(&self, request: Begin) -> Result<Ticket, Failure> {
+        let target = match request.target {
+            Target::New(server_name) => wire::begin_request::Target::NewFor(server_name.to_string()),
+            Target::Reserved(mxc) => wire::begin_request::Target::ReservedMxc(mxc.to_string()),
+            Target::Remote(mxc) => wire::begin_request::Target::RemoteMxc(mxc.to_string()),
+        };
+        let message = wire::BeginRequest {
+            target: Some(target),
+            uploader: request.uploader.map(|user| user.to_string()),
+            declared_bytes: request.declared_bytes,
+        };
+        let answer = self.0.clone().begin(message).await.map_err(to_failure)?.into_inner();
+        answer.ticket.try_into_ticket().map_err(to_failure)
+    }
+
+    async fn progress(&self, ticket: &Ticket, stored_bytes: u64) -> Result<(), Failure> {
+        let message = wire::ProgressRequest { ticket: Some(ticket.clone().into()), stored_bytes };
+        self.0.clone().progress(message).await.map_err(to_failure)?;
+        Ok(())
+    }
+
+    async fn commit(&self, request: Commit) -> Result<(), Failure> {
+        let message = wire::CommitRequest {
+            ticket: Some(request.ticket.into()),
+            size_bytes: request.size_bytes,
+            sha256: request.sha256.to_vec().into(),
+            content_type: request.content_type.to_string(),
+            sniffed_type: request.sniffed_type.map(|kind| kind.to_string()),
+            file_name: request.file_name.map(|name| name.to_string()),
+        };
+        self.0.clone().commit(message).await.map_err(to_failure)?;
+        Ok(())
+    }
+
+    async fn abort(&self, ticket: &Ticket) -> Result<(), Failure> {
+        self.0.clone().abort(wire::AbortRequest { ticket: Some(ticket.clone().into()) }).await.map_err(to_failure)?;
+        Ok(())
+    }
+}

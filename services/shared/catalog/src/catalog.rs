@@ -1,0 +1,243 @@
+//! Finding, reserving and recording media.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use heliograph_blobs::{BlobError, BlobStore, Key};
+use heliograph_leases::State;
+use heliograph_types::{Clock, Failure, Mxc, Timestamp};
+use lru::LruCache;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    MediaRecord, Reserved,
+    keys::{record_key, reserved_key, reserved_prefix},
+    record::Marker,
+};
+
+/// No JSON object of ours is larger.
+const MOST_RECORD_BYTES: u64 = 64 << 10;
+/// Records remembered in memory, about 1 KiB each.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
+/// How long a record is believed without looking again: what another instance changed
+/// takes effect after this at the latest.
+const BELIEVED_FOR: Duration = Duration::from_secs(10);
+/// While waiting for content, look at the store this often in case a signal was lost.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Why the catalog could not answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CatalogError {
+    /// The id has a record, or is reserved, already.
+    #[error("{0} exists already")]
+    AlreadyExists(Mxc),
+    /// An object of the catalog cannot be read.
+    #[error("{key} is damaged: {source}")]
+    Damaged {
+        /// Which.
+        key: Key,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(BlobError),
+}
+
+impl From<CatalogError> for Failure {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Store(error) => error.into(),
+            CatalogError::Damaged { .. } | CatalogError::AlreadyExists(_) => Self::internal(error.to_string()),
+        }
+    }
+}
+
+/// What an id means at the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// It has content.
+    Ready(Arc<MediaRecord>),
+    /// It was given out and waits for its content.
+    Pending(Reserved),
+    /// Nobody knows it, or it has expired unused.
+    Missing,
+}
+
+/// The records of a store.
+pub struct Catalog {
+    blobs: Arc<dyn BlobStore>,
+    state: State,
+    clock: Arc<dyn Clock>,
+    remembered: Mutex<LruCache<Mxc, (Arc<MediaRecord>, Timestamp)>>,
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalog").field("blobs", &self.blobs).finish_non_exhaustive()
+    }
+}
+
+impl Catalog {
+    /// The catalog of `blobs`. Instances of one deployment share `state` for their signals.
+    pub fn new(blobs: Arc<dyn BlobStore>, state: State, clock: Arc<dyn Clock>) -> Self {
+        Self { blobs, state, clock, remembered: Mutex::new(LruCache::new(REMEMBERED)) }
+    }
+
+    /// The record of a medium.
+    pub async fn find(&self, mxc: &Mxc) -> Result<Option<Arc<MediaRecord>>, CatalogError> {
+        let now = self.clock.now();
+        if let Some((record, believed_until)) = self.remembered().get(mxc)
+            && now < *believed_until
+        {
+            return Ok(Some(Arc::clone(record)));
+        }
+        let record = self.find_object::<MediaRecord>(&record_key(mxc)).await?.map(Arc::new);
+        match &record {
+            Some(record) => drop(self.remembered().put(mxc.clone(), (Arc::clone(record), now + BELIEVED_FOR))),
+            None => drop(self.remembered().pop(mxc)),
+        }
+        Ok(record)
+    }
+
+    /// What an id means now. For remote media, `Missing` only says that there is no copy.
+    pub async fn lookup(&self, mxc: &Mxc) -> Result<Lookup, CatalogError> {
+        if let Some(record) = self.find(mxc).await? {
+            return Ok(Lookup::Ready(record));
+        }
+        Ok(match self.find_reserved(mxc).await? {
+            Some(reserved) if self.clock.now() < reserved.unused_expires_at => Lookup::Pending(reserved),
+            // A commit writes the record before it removes the reservation: look once more.
+            _ => self.find(mxc).await?.map_or(Lookup::Missing, Lookup::Ready),
+        })
+    }
+
+    /// Waits until an id has content, is known to get none, or `patience` is over; answers
+    /// what it means then. `Pending` is answered only after `patience`.
+    pub async fn lookup_patiently(&self, mxc: &Mxc, patience: Duration) -> Result<Lookup, CatalogError> {
+        let deadline = tokio::time::Instant::now() + patience;
+        let first = self.lookup(mxc).await?;
+        if !matches!(first, Lookup::Pending(_)) || patience.is_zero() {
+            return Ok(first);
+        }
+        // Subscribe before looking again, so that nothing is missed in between. Without
+        // signals we still look at the store now and then.
+        let mut arrivals = self.state.subscribe(&arrival_topic(mxc)).await.ok();
+        loop {
+            let Lookup::Pending(reserved) = self.lookup(mxc).await? else {
+                return self.lookup(mxc).await;
+            };
+            let now = tokio::time::Instant::now();
+            if now >= deadline {
+                return Ok(Lookup::Pending(reserved));
+            }
+            let until_expiry = reserved.unused_expires_at.since(self.clock.now()) + Duration::from_millis(1);
+            let pause = LOOK_AGAIN.min(deadline - now).min(until_expiry);
+            let arrival = async {
+                match &mut arrivals {
+                    Some(arrivals) => drop(arrivals.next().await),
+                    None => std::future::pending().await,
+                }
+            };
+            let _ = tokio::time::timeout(pause, arrival).await;
+        }
+    }
+
+    /// Records new media: the one step that decides a commit. Of many callers with the same
+    /// id one succeeds, the others get `AlreadyExists`.
+    pub async fn create(&self, record: &MediaRecord) -> Result<(), CatalogError> {
+        self.create_object(&record_key(&record.mxc), &record.mxc, record).await
+    }
+
+    /// Tells everybody who waits for an id that it has content. May be lost; they look
+    /// again by themselves.
+    pub async fn announce(&self, mxc: &Mxc) {
+        if let Err(error) = self.state.publish(&arrival_topic(mxc), "ready").await {
+            tracing::warn!(%mxc, %error, "could not wake those who wait");
+        }
+    }
+
+    /// Gives an id out. Durable when answered.
+    pub async fn reserve(&self, reserved: &Reserved) -> Result<(), CatalogError> {
+        self.create_object(&reserved_key(&reserved.mxc), &reserved.mxc, reserved).await
+    }
+
+    /// An id that was given out, expired or not.
+    pub async fn find_reserved(&self, mxc: &Mxc) -> Result<Option<Reserved>, CatalogError> {
+        self.find_object(&reserved_key(mxc)).await
+    }
+
+    /// Takes a reservation back: it was filled, or has expired.
+    pub async fn remove_reserved(&self, mxc: &Mxc) -> Result<(), CatalogError> {
+        self.blobs.delete(&reserved_key(mxc)).await.map_err(CatalogError::Store)
+    }
+
+    /// All reservations, for the sweep and for rebuilding indexes. Damaged ones are left out.
+    pub fn all_reserved(&self) -> impl Stream<Item = Result<Reserved, CatalogError>> + Send + '_ {
+        self.blobs.list(&reserved_prefix()).filter_map(move |entry| async move {
+            let key = match entry {
+                Ok((key, _)) => key,
+                Err(error) => return Some(Err(CatalogError::Store(error))),
+            };
+            match self.find_object(&key).await {
+                Err(error @ CatalogError::Damaged { .. }) => {
+                    tracing::warn!(%error, "reservation left out");
+                    None
+                }
+                other => other.transpose(),
+            }
+        })
+    }
+
+    /// Notes that a blob is being written, before its first byte.
+    pub async fn mark(&self, blob_id: &str, marker: &Marker) -> Result<(), CatalogError> {
+        let json = to_json(marker);
+        self.blobs.put(&crate::incoming_key(blob_id), json).await.map_err(CatalogError::Store)
+    }
+
+    /// The note on a blob that is being written.
+    pub async fn find_marker(&self, blob_id: &str) -> Result<Option<Marker>, CatalogError> {
+        self.find_object(&crate::incoming_key(blob_id)).await
+    }
+
+    /// Removes the note: the blob was committed, or is gone.
+    pub async fn unmark(&self, blob_id: &str) -> Result<(), CatalogError> {
+        self.blobs.delete(&crate::incoming_key(blob_id)).await.map_err(CatalogError::Store)
+    }
+
+    fn remembered(&self) -> std::sync::MutexGuard<'_, LruCache<Mxc, (Arc<MediaRecord>, Timestamp)>> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn find_object<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, CatalogError> {
+        match self.blobs.get(key, MOST_RECORD_BYTES).await {
+            Ok(json) => serde_json::from_slice(&json)
+                .map(Some)
+                .map_err(|source| CatalogError::Damaged { key: key.clone(), source }),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(CatalogError::Store(error)),
+        }
+    }
+
+    async fn create_object<T: Serialize + Sync>(&self, key: &Key, mxc: &Mxc, object: &T) -> Result<(), CatalogError> {
+        self.blobs.create(key, to_json(object)).await.map_err(|error| match error {
+            BlobError::AlreadyExists { .. } => CatalogError::AlreadyExists(mxc.clone()),
+            error => CatalogError::Store(error),
+        })
+    }
+}
+
+fn arrival_topic(mxc: &Mxc) -> String {
+    format!("arrived:{mxc}")
+}
+
+#[expect(clippy::expect_used, reason = "our objects have text keys and no map that could fail")]
+fn to_json<T: Serialize>(object: &T) -> Bytes {
+    serde_json::to_vec_pretty(object).expect("our objects are JSON").into()
+}

@@ -1,0 +1,11 @@
+//! Records of media: what a media id means, who may fill it, and where its bytes are.
+//!
+//! Reads and writes JSON objects in the store; knows no upload in progress.
+
+mod catalog;
+mod keys;
+mod record;
+
+pub use catalog::{Catalog, CatalogError, Lookup};
+pub use keys::{blob_key, incoming_key, incoming_prefix, thumbnail_key};
+pub use record::{Marker, MediaRecord, Reserved};

@@ -1,0 +1,88 @@
+//! The JSON objects of the catalog. People can read them; the schema only grows.
+
+use heliograph_types::{ContentType, FileName, Mxc, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+/// The version of the JSON that we write.
+const SCHEMA: u32 = 1;
+
+const fn schema() -> u32 {
+    SCHEMA
+}
+
+/// What is known of one medium. Written once, at its commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaRecord {
+    /// Version of this JSON.
+    #[serde(default = "schema")]
+    pub schema: u32,
+    /// The medium.
+    #[serde(with = "mxc_text")]
+    pub mxc: Mxc,
+    /// What the uploader, or the origin, says that it is. Echoed to clients.
+    pub content_type: ContentType,
+    /// What its first bytes say that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sniffed_type: Option<ContentType>,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// Digest of the content, in hexadecimal.
+    pub sha256: String,
+    /// Key of the bytes in the store.
+    pub blob: String,
+    /// Who uploaded it; absent for copies of remote media.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uploader: Option<UserId>,
+    /// What it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<FileName>,
+    /// When it was committed here, in ms: for remote media, when our copy was made.
+    pub created_at: Timestamp,
+}
+
+impl MediaRecord {
+    /// The version of the JSON that we write.
+    pub const SCHEMA: u32 = SCHEMA;
+}
+
+/// An id that was given out and has no content yet (MSC2246).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserved {
+    /// The id.
+    #[serde(with = "mxc_text")]
+    pub mxc: Mxc,
+    /// Who may fill it.
+    pub uploader: UserId,
+    /// From then on the id is gone, unless it was filled.
+    pub unused_expires_at: Timestamp,
+}
+
+/// Notes that a blob is being written: it goes if it was not committed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marker {
+    /// The medium that it is for.
+    #[serde(with = "mxc_text")]
+    pub mxc: Mxc,
+    /// Who uploads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uploader: Option<UserId>,
+    /// The fence of the ticket.
+    pub fence: u64,
+    /// When the upload began.
+    pub began_at: Timestamp,
+}
+
+mod mxc_text {
+    //! An mxc URI as text.
+
+    use heliograph_types::Mxc;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(mxc: &Mxc, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(mxc)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mxc, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,30 @@
+//! State that instances share and that may be lost: leases, signals, budgets, caches, indexes.
+//!
+//! Each kind is a trait with two back ends: embedded (one process, memory and one file) and
+//! Redis. Nothing here is the truth about media: the bucket is. A lease saves work, it is
+//! not what makes us right.
+
+mod budget;
+mod cache;
+mod config;
+mod error;
+mod index;
+mod lease;
+mod signal;
+
+use std::sync::Arc;
+
+pub use budget::{Budget, Budgets, Spent};
+pub use cache::Caches;
+pub use config::StateConfig;
+pub use error::StateError;
+pub use index::{IndexEntry, Indexes};
+pub use lease::{Lease, Leases};
+pub use signal::{Signals, Subscription};
+
+/// One back end of every kind.
+pub trait StateBackend: Leases + Signals + Budgets + Caches + Indexes {}
+impl<T: Leases + Signals + Budgets + Caches + Indexes> StateBackend for T {}
+
+/// The shared state, as services hold it.
+pub type State = Arc<dyn StateBackend>;

@@ -1,0 +1,126 @@
+//! What is said of content: its type and its name.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// A media type of RFC 9110: `type/subtype` and optional parameters, kept as it was given.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct ContentType(String);
+
+/// The text is not `type/subtype` of tokens, or cannot stand in a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a media type")]
+pub struct InvalidContentType;
+
+const LONGEST_CONTENT_TYPE: usize = 255;
+
+impl ContentType {
+    /// The type of content of which nothing is known (MSC2701).
+    pub fn octet_stream() -> Self {
+        Self("application/octet-stream".to_owned())
+    }
+
+    /// The value if it is a media type, else `application/octet-stream`.
+    pub fn parse_or_octet_stream(text: &str) -> Self {
+        text.parse().unwrap_or_else(|InvalidContentType| Self::octet_stream())
+    }
+
+    /// As it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `type/subtype` in lower case, without parameters.
+    pub fn essence(&self) -> String {
+        let end = self.0.find(';').unwrap_or(self.0.len());
+        self.0[..end].trim_end().to_ascii_lowercase()
+    }
+}
+
+impl FromStr for ContentType {
+    type Err = InvalidContentType;
+
+    fn from_str(text: &str) -> Result<Self, InvalidContentType> {
+        let text = text.trim_matches([' ', '\t']);
+        let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
+        let (kind, subtype) = essence.trim_end().split_once('/').ok_or(InvalidContentType)?;
+        let printable = parameters.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte));
+        if text.len() <= LONGEST_CONTENT_TYPE && is_token(kind) && is_token(subtype) && printable {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidContentType)
+        }
+    }
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+impl fmt::Display for ContentType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ContentType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A file name as people see it: any Unicode, never empty, without control characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FileName(String);
+
+impl FileName {
+    /// The name without control characters; `None` if nothing is left.
+    pub fn new(text: &str) -> Option<Self> {
+        let clean: String = text.chars().filter(|character| !character.is_control()).collect();
+        (!clean.is_empty()).then_some(Self(clean))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_but_valid_types_are_kept_as_given() {
+        for text in ["img/png", "Text/Plain; charset=x", "application/vnd.a+json", "text/html;image/png"] {
+            assert_eq!(ContentType::parse_or_octet_stream(text).as_str(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_media_type_becomes_octet_stream() {
+        for text in ["", "png", "/", "a/", "image/png\r\nX: y", "image/p ng", "spät/x", "text/plain; x=ä"] {
+            assert_eq!(ContentType::parse_or_octet_stream(text), ContentType::octet_stream(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_essence_is_lower_case_and_has_no_parameters() {
+        assert_eq!(ContentType::parse_or_octet_stream("Text/Plain ; charset=X").essence(), "text/plain");
+    }
+
+    #[test]
+    fn file_names_lose_their_control_characters() {
+        assert_eq!(FileName::new("a\r\nb\0\u{85}").map(|name| name.as_str().to_owned()), Some("ab".to_owned()));
+        assert_eq!(FileName::new("\r\n"), None);
+    }
+}

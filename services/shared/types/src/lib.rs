@@ -1,0 +1,17 @@
+//! Identifiers, error codes, limits and the clock: what every other crate speaks of.
+//!
+//! Pure: no I/O, no async, no knowledge of any service.
+
+mod clock;
+mod content;
+mod error;
+mod id;
+mod secret;
+mod thumbnail;
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use content::{ContentType, FileName, InvalidContentType};
+pub use error::{ErrorCode, Failure};
+pub use id::{InvalidId, MediaId, Mxc, ServerName, UserId};
+pub use secret::Secret;
+pub use thumbnail::{InvalidMethod, ThumbnailMethod, ThumbnailSpec};
