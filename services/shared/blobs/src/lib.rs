@@ -5,9 +5,27 @@
 mod config;
 mod error;
 mod key;
+mod local;
 mod store;
+#[cfg(test)]
+mod suite;
+
+use std::{path::Path, sync::Arc};
 
 pub use config::StorageConfig;
 pub use error::BlobError;
 pub use key::{InvalidKey, Key};
+pub use local::LocalStore;
 pub use store::{BlobReader, BlobStore, BlobWriter, Listing};
+
+/// Opens the store that the settings name; without one, the folder `media` in `data_folder`.
+pub fn open_store(config: &StorageConfig, data_folder: &Path) -> Result<Arc<dyn BlobStore>, BlobError> {
+    let folder = match &config.url {
+        None => data_folder.join("media"),
+        Some(url) => url.to_file_path().map_err(|()| BlobError::Failed {
+            key: url.to_string(),
+            source: "a file URL with an absolute path is needed, such as file:///var/lib/heliograph".into(),
+        })?,
+    };
+    Ok(Arc::new(LocalStore::open(&folder, config)?))
+}

@@ -25,6 +25,10 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     /// Stores a small blob, in place of what is there.
     async fn put(&self, key: &Key, content: Bytes) -> Result<(), BlobError>;
 
+    /// Stores a small blob that may be lost when the machine loses power: a note about
+    /// work in progress, not a promise.
+    async fn note(&self, key: &Key, content: Bytes) -> Result<(), BlobError>;
+
     /// A whole small blob. More than `most_bytes` is an error: this never fills memory.
     async fn get(&self, key: &Key, most_bytes: u64) -> Result<Bytes, BlobError>;
 
@@ -38,9 +42,12 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     /// Begins a blob of unknown size. Nothing is visible under the key before `finish`.
     async fn begin(&self, key: &Key) -> Result<Box<dyn BlobWriter>, BlobError>;
 
-    /// Removes a blob, and what an interrupted writer has left of it. A missing one is no
-    /// error.
+    /// Removes a blob. A missing one is no error.
     async fn delete(&self, key: &Key) -> Result<(), BlobError>;
+
+    /// Removes what a writer of this key has left behind that was killed. Only for keys
+    /// that nobody writes now.
+    async fn clear_leftovers(&self, key: &Key) -> Result<(), BlobError>;
 
     /// The keys below a prefix, and when each was last written.
     fn list(&self, prefix: &Key) -> Listing;

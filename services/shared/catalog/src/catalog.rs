@@ -198,7 +198,7 @@ impl Catalog {
     /// Notes that a blob is being written, before its first byte.
     pub async fn mark(&self, blob_id: &str, marker: &Marker) -> Result<(), CatalogError> {
         let json = to_json(marker);
-        self.blobs.put(&crate::incoming_key(blob_id), json).await.map_err(CatalogError::Store)
+        self.blobs.note(&crate::incoming_key(blob_id), json).await.map_err(CatalogError::Store)
     }
 
     /// The note on a blob that is being written.

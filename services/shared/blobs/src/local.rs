@@ -1,0 +1,299 @@
+//! A folder on a local (or shared) disk.
+//!
+//! `object_store`'s local back end publishes a file atomically: it writes `name#1` beside
+//! it and renames (or hard-links, for create-only). What this adds: fsync of everything
+//! that is acknowledged, larger reads, errors that say what to do, and removal of the
+//! `name#1` that a killed process leaves.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    ops::Range,
+    path::{Path as FsPath, PathBuf},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{TryStreamExt, stream};
+use heliograph_types::Timestamp;
+use object_store::{
+    GetOptions, GetResultPayload, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutPayload,
+    local::LocalFileSystem, path::Path,
+};
+
+use crate::{BlobError, BlobReader, BlobStore, BlobWriter, Key, Listing, StorageConfig};
+
+/// Blobs as files below one folder.
+pub struct LocalStore {
+    folder: PathBuf,
+    durable: LocalFileSystem,
+    quick: LocalFileSystem,
+    read_chunk_size: usize,
+    write_chunk_size: usize,
+}
+
+impl fmt::Debug for LocalStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LocalStore").field(&self.folder).finish()
+    }
+}
+
+impl LocalStore {
+    /// Opens the store in `folder`, which is made if it is missing.
+    pub fn open(folder: &FsPath, config: &StorageConfig) -> Result<Self, BlobError> {
+        let failed = |source: object_store::Error| translate(&folder.display().to_string(), source);
+        std::fs::create_dir_all(folder).map_err(|error| translate_io(&folder.display().to_string(), error))?;
+        let folder_size = |size: bytesize::ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX).max(4096);
+        Ok(Self {
+            folder: folder.to_owned(),
+            durable: LocalFileSystem::new_with_prefix(folder).map_err(failed)?.with_fsync(true),
+            quick: LocalFileSystem::new_with_prefix(folder).map_err(failed)?,
+            read_chunk_size: folder_size(config.read_chunk_size),
+            write_chunk_size: folder_size(config.write_chunk_size),
+        })
+    }
+
+    async fn store(fs: &LocalFileSystem, key: &Key, content: Bytes, mode: PutMode) -> Result<(), BlobError> {
+        fs.put_opts(&path(key), content.into(), mode.into()).await.map_err(|error| translate(key.as_str(), error))?;
+        Ok(())
+    }
+
+    /// Opens the file of a blob; the size is that of the whole blob.
+    async fn open_file(&self, key: &Key) -> Result<(File, u64), BlobError> {
+        let found = self.quick.get_opts(&path(key), GetOptions::default()).await;
+        let found = found.map_err(|error| translate(key.as_str(), error))?;
+        match found.payload {
+            GetResultPayload::File(file, _) => Ok((file, found.meta.size)),
+            GetResultPayload::Stream(_) => {
+                Err(BlobError::Failed { key: key.to_string(), source: "the local store gave no file".into() })
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl BlobStore for LocalStore {
+    async fn create(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
+        Self::store(&self.durable, key, content, PutMode::Create).await
+    }
+
+    async fn put(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
+        Self::store(&self.durable, key, content, PutMode::Overwrite).await
+    }
+
+    async fn note(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
+        Self::store(&self.quick, key, content, PutMode::Overwrite).await
+    }
+
+    async fn get(&self, key: &Key, most_bytes: u64) -> Result<Bytes, BlobError> {
+        let (file, size) = self.open_file(key).await?;
+        if size > most_bytes {
+            let source = format!("{size} bytes, more than the {most_bytes} expected here").into();
+            return Err(BlobError::Failed { key: key.to_string(), source });
+        }
+        let (_, content) = read_piece(key.clone(), file, size).await?;
+        Ok(content)
+    }
+
+    async fn size_of(&self, key: &Key) -> Result<u64, BlobError> {
+        let found = self.quick.head(&path(key)).await.map_err(|error| translate(key.as_str(), error))?;
+        Ok(found.size)
+    }
+
+    async fn open(&self, key: &Key, range: Range<u64>) -> Result<BlobReader, BlobError> {
+        let (mut file, _) = self.open_file(key).await?;
+        if range.start > 0 {
+            file.seek(SeekFrom::Start(range.start)).map_err(|error| translate_io(key.as_str(), error))?;
+        }
+        let most = self.read_chunk_size as u64;
+        let begin = (key.clone(), file, range.end.saturating_sub(range.start));
+        Ok(Box::pin(stream::try_unfold(begin, move |(key, file, left)| async move {
+            if left == 0 {
+                return Ok(None);
+            }
+            let (file, piece) = read_piece(key.clone(), file, left.min(most)).await?;
+            let left = left - piece.len() as u64;
+            Ok(Some((piece, (key, file, left))))
+        })))
+    }
+
+    async fn begin(&self, key: &Key) -> Result<Box<dyn BlobWriter>, BlobError> {
+        Ok(Box::new(LocalWriter {
+            fs: self.durable.clone(),
+            key: key.clone(),
+            collected: Vec::new(),
+            collected_bytes: 0,
+            chunk_size: self.write_chunk_size,
+            upload: None,
+        }))
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), BlobError> {
+        match self.quick.delete(&path(key)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(translate(key.as_str(), error)),
+        }
+    }
+
+    async fn clear_leftovers(&self, key: &Key) -> Result<(), BlobError> {
+        let target = self.folder.join(path(key).as_ref());
+        let cleared = tokio::task::spawn_blocking(move || remove_staged(&target)).await;
+        cleared.map_err(io::Error::other).flatten().map_err(|error| translate_io(key.as_str(), error))
+    }
+
+    fn list(&self, prefix: &Key) -> Listing {
+        let prefix = prefix.clone();
+        let entries = self.quick.list(Some(&path(&prefix)));
+        Box::pin(entries.map_err(move |error| translate(prefix.as_str(), error)).try_filter_map(|entry| async move {
+            // What is not a key of ours was put there by somebody else.
+            let key = Key::new(entry.location.as_ref().replace("%5B", "[").replace("%5D", "]")).ok();
+            let written_at = u64::try_from(entry.last_modified.timestamp_millis()).unwrap_or_default();
+            Ok(key.map(|key| (key, Timestamp::from_millis(written_at))))
+        }))
+    }
+
+    async fn check(&self) -> Result<(), BlobError> {
+        let key = path_text("check");
+        let content = PutPayload::from_static(b"heliograph may write here\n");
+        self.quick.put(&key, content).await.map_err(|error| translate("check", error))?;
+        Ok(())
+    }
+}
+
+/// The next `length` bytes, fewer only if the file ends before.
+async fn read_piece(key: Key, mut file: File, length: u64) -> Result<(File, Bytes), BlobError> {
+    let read = tokio::task::spawn_blocking(move || {
+        let mut piece = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+        (&mut file).take(length).read_to_end(&mut piece)?;
+        Ok::<_, io::Error>((file, piece))
+    });
+    let (file, piece) =
+        read.await.map_err(io::Error::other).flatten().map_err(|error| translate_io(key.as_str(), error))?;
+    if (piece.len() as u64) < length {
+        let source = "the file is shorter than it was when it was stored".into();
+        return Err(BlobError::Failed { key: key.to_string(), source });
+    }
+    Ok((file, piece.into()))
+}
+
+/// Staged files are numbered from 1 without gaps.
+fn remove_staged(target: &FsPath) -> io::Result<()> {
+    for number in 1_u32.. {
+        let mut name = target.as_os_str().to_owned();
+        name.push(format!("#{number}"));
+        match std::fs::remove_file(name) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A small blob is one put; a larger one is written in chunks.
+struct LocalWriter {
+    fs: LocalFileSystem,
+    key: Key,
+    collected: Vec<Bytes>,
+    collected_bytes: usize,
+    chunk_size: usize,
+    upload: Option<Box<dyn MultipartUpload>>,
+}
+
+impl LocalWriter {
+    fn take_collected(&mut self) -> PutPayload {
+        self.collected_bytes = 0;
+        std::mem::take(&mut self.collected).into_iter().collect()
+    }
+
+    async fn flush(&mut self) -> object_store::Result<()> {
+        let payload = self.take_collected();
+        if self.upload.is_none() {
+            self.upload = Some(self.fs.put_multipart(&path(&self.key)).await?);
+        }
+        match &mut self.upload {
+            Some(upload) => upload.put_part(payload).await,
+            None => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl BlobWriter for LocalWriter {
+    async fn write(&mut self, piece: Bytes) -> Result<(), BlobError> {
+        self.collected_bytes += piece.len();
+        self.collected.push(piece);
+        if self.collected_bytes >= self.chunk_size {
+            self.flush().await.map_err(|error| translate(self.key.as_str(), error))?;
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<(), BlobError> {
+        let payload = self.take_collected();
+        let finished = match &mut self.upload {
+            None => self.fs.put(&path(&self.key), payload).await.map(drop),
+            Some(upload) => match upload.put_part(payload).await {
+                Ok(()) => upload.complete().await.map(drop),
+                Err(error) => Err(error),
+            },
+        };
+        finished.map_err(|error| translate(self.key.as_str(), error))
+    }
+
+    async fn abort(mut self: Box<Self>) {
+        if let Some(mut upload) = self.upload.take()
+            && let Err(error) = upload.abort().await
+        {
+            tracing::warn!(key = %self.key, %error, "could not remove an aborted upload");
+        }
+    }
+}
+
+fn path(key: &Key) -> Path {
+    path_text(key.as_str())
+}
+
+/// Brackets are percent-encoded by this, all other characters of keys stay.
+fn path_text(text: &str) -> Path {
+    Path::from(text)
+}
+
+fn translate(key: &str, error: object_store::Error) -> BlobError {
+    match error {
+        object_store::Error::NotFound { .. } => BlobError::NotFound { key: key.to_owned() },
+        object_store::Error::AlreadyExists { .. } => BlobError::AlreadyExists { key: key.to_owned() },
+        error => translate_kind(key, io_kind(&error), error.into()),
+    }
+}
+
+fn translate_io(key: &str, error: io::Error) -> BlobError {
+    translate_kind(key, Some(error.kind()), error.into())
+}
+
+fn translate_kind(
+    key: &str,
+    kind: Option<io::ErrorKind>,
+    source: Box<dyn std::error::Error + Send + Sync>,
+) -> BlobError {
+    match kind {
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => BlobError::Full,
+        Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
+            BlobError::Denied { key: key.to_owned() }
+        }
+        _ => BlobError::Failed { key: key.to_owned(), source },
+    }
+}
+
+/// The kind of the first I/O error in the chain of causes.
+fn io_kind(error: &object_store::Error) -> Option<io::ErrorKind> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return Some(error.kind());
+        }
+        cause = error.source();
+    }
+    None
+}
