@@ -1,1 +1,65 @@
-//! Placeholder.
+//! The HTTP front: speaks Matrix to clients and to other servers, and moves the bytes.
+//!
+//! Decides nothing that another role owns: uploads are admitted and committed by the
+//! orchestrator, pictures are decoded by the thumbnailer, strangers are spoken to by the
+//! federation fetcher. Never holds a whole file in memory, small hot ones excepted.
+
+mod auth;
+mod config;
+mod deliver;
+mod disposition;
+mod error;
+mod headers;
+mod hot;
+mod http;
+mod metrics;
+mod params;
+mod range;
+mod receive;
+mod remote_keys;
+mod routes;
+mod server;
+
+use std::sync::Arc;
+
+use heliograph_blobs::BlobStore;
+use heliograph_catalog::Catalog;
+use heliograph_matrix::TokenChecker;
+use heliograph_proto::{FederationService, ThumbnailService, UploadService};
+use heliograph_runtime::Health;
+use heliograph_types::{Clock, ServerName};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use config::ApiConfig;
+pub use server::serve;
+
+/// What the front works with.
+#[derive(Clone)]
+pub struct Deps {
+    /// Our server names; the first one speaks for requests that name none.
+    pub server_names: Vec<ServerName>,
+    /// Who a token belongs to.
+    pub tokens: Arc<dyn TokenChecker>,
+    /// Life of an upload.
+    pub uploads: Arc<dyn UploadService>,
+    /// Pictures.
+    pub thumbnails: Arc<dyn ThumbnailService>,
+    /// Other servers.
+    pub federation: Arc<dyn FederationService>,
+    /// Bytes.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Records.
+    pub catalog: Arc<Catalog>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// `/livez`, `/readyz`, `/metrics`.
+    pub health: Health,
+    /// The largest upload, as clients are told.
+    pub max_upload_bytes: u64,
+    /// Where work goes on whose client has left.
+    pub runtime: tokio::runtime::Handle,
+    /// Who waits for that work at shutdown.
+    pub tasks: TaskTracker,
+    /// Stops accepting, and ends the server when what is in progress is done.
+    pub shutdown: CancellationToken,
+}

@@ -1,0 +1,206 @@
+//! The byte path of a download: from a blob, or from another server, into an answer.
+
+use std::ops::Range;
+
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    body::SizedStream,
+    http::{
+        Method, StatusCode,
+        header::{
+            ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, IF_RANGE,
+            RANGE,
+        },
+    },
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use heliograph_blobs::Key;
+use heliograph_catalog::MediaRecord;
+use heliograph_proto::RemoteMedia;
+use heliograph_types::{ErrorCode, Failure, FileName};
+
+use crate::{
+    disposition,
+    error::ApiError,
+    headers::{self, Caching},
+    metrics,
+    range::{self, Wanted},
+    server::Front,
+};
+
+/// Content that is stored here, as an answer to `request`.
+pub(crate) async fn stored(
+    front: &Front,
+    request: &HttpRequest,
+    record: &MediaRecord,
+    name: Option<&FileName>,
+    caching: Caching,
+) -> Result<HttpResponse, ApiError> {
+    let etag = etag(&record.sha256);
+    if is_unchanged(request, &etag) {
+        return Ok(not_modified(&etag, caching));
+    }
+    let name = name.or(record.file_name.as_ref());
+    let head = |status| {
+        let mut answer = HttpResponse::build(status);
+        headers::of_content(&mut answer, caching);
+        answer
+            .insert_header((CONTENT_TYPE, record.content_type.as_str()))
+            .insert_header((CONTENT_DISPOSITION, disposition::of_content(&record.content_type, name)))
+            .insert_header((ETAG, etag.as_str()))
+            .insert_header((ACCEPT_RANGES, "bytes"));
+        answer
+    };
+    match wanted(request, &etag, record.size_bytes) {
+        Wanted::All => body(front, request, head(StatusCode::OK), record, 0..record.size_bytes).await,
+        Wanted::Part(part) => {
+            let mut answer = head(StatusCode::PARTIAL_CONTENT);
+            answer
+                .insert_header((CONTENT_RANGE, format!("bytes {}-{}/{}", part.start, part.end - 1, record.size_bytes)));
+            body(front, request, answer, record, part).await
+        }
+        Wanted::Unsatisfiable => Ok(unsatisfiable(record.size_bytes)),
+    }
+}
+
+fn wanted(request: &HttpRequest, etag: &str, size_bytes: u64) -> Wanted {
+    // If-Range with anything but this very content means: all of it, please.
+    let applies = header(request, &IF_RANGE).is_none_or(|condition| condition == etag);
+    range::wanted(header(request, &RANGE).filter(|_| applies), size_bytes)
+}
+
+fn unsatisfiable(size_bytes: u64) -> HttpResponse {
+    let failure = Failure::new(ErrorCode::RangeNotSatisfiable, format!("the content has {size_bytes} bytes"));
+    let mut answer = HttpResponse::from_error(ApiError::from(failure));
+    if let Ok(value) = format!("bytes */{size_bytes}").parse() {
+        answer.headers_mut().insert(CONTENT_RANGE, value);
+    }
+    answer
+}
+
+/// A part of the content as the body of `answer`; a HEAD request reads nothing.
+async fn body(
+    front: &Front,
+    request: &HttpRequest,
+    mut answer: HttpResponseBuilder,
+    record: &MediaRecord,
+    part: Range<u64>,
+) -> Result<HttpResponse, ApiError> {
+    let length = part.end - part.start;
+    if request.method() == Method::HEAD {
+        return Ok(answer.body(SizedStream::new(length, stream::empty::<Result<Bytes, actix_web::Error>>())));
+    }
+    Ok(match open(front, record, part).await? {
+        Opened::Whole(bytes) => answer.body(bytes),
+        Opened::Stream(pieces) => answer.body(SizedStream::new(length, pieces)),
+    })
+}
+
+/// Content that is ready to be sent.
+pub(crate) enum Opened {
+    /// All of it, from memory.
+    Whole(Bytes),
+    /// Piece by piece, from the store.
+    Stream(Pieces),
+}
+
+pub(crate) type Pieces = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, actix_web::Error>>>>;
+
+/// Opens a part of the content; small files stay in memory for the next one who asks.
+pub(crate) async fn open(front: &Front, record: &MediaRecord, part: Range<u64>) -> Result<Opened, ApiError> {
+    let length = part.end - part.start;
+    if front.hot.takes(record.size_bytes) {
+        let (source, content) = hot(front, &record.blob, record.size_bytes).await?;
+        metrics::delivered(source, length);
+        let bounds = usize::try_from(part.start).unwrap_or(usize::MAX)..usize::try_from(part.end).unwrap_or(usize::MAX);
+        if bounds.end > content.len() {
+            return Err(Failure::internal("the stored content is shorter than its record says").into());
+        }
+        return Ok(Opened::Whole(content.slice(bounds)));
+    }
+    metrics::delivered("store", length);
+    let pieces = front.blobs.open(&key(&record.blob)?, part).await?;
+    Ok(Opened::Stream(Box::pin(pieces.map_err(|error| {
+        tracing::error!(%error, "a download broke off");
+        actix_web::Error::from(ApiError::Failure(error.into()))
+    }))))
+}
+
+/// A small blob, from memory if it is there.
+pub(crate) async fn hot(front: &Front, blob: &str, most_bytes: u64) -> Result<(&'static str, Bytes), ApiError> {
+    if let Some(content) = front.hot.find(blob) {
+        return Ok(("hot", content));
+    }
+    let content = front.blobs.get(&key(blob)?, most_bytes).await?;
+    front.hot.keep(blob, content.clone());
+    Ok(("store", content))
+}
+
+fn key(blob: &str) -> Result<Key, ApiError> {
+    Key::new(blob).map_err(|error| Failure::internal(error.to_string()).into())
+}
+
+/// Content of another server, while it arrives.
+pub(crate) fn arriving(
+    request: &HttpRequest,
+    media: RemoteMedia,
+    name: Option<&FileName>,
+    caching: Caching,
+) -> HttpResponse {
+    let RemoteMedia { content_type, file_name, size_bytes, body } = media;
+    let mut answer = HttpResponse::Ok();
+    headers::of_content(&mut answer, caching);
+    answer
+        .insert_header((CONTENT_TYPE, content_type.as_str()))
+        .insert_header((CONTENT_DISPOSITION, disposition::of_content(&content_type, name.or(file_name.as_ref()))));
+    metrics::delivered("remote", size_bytes.unwrap_or_default());
+    let head_only = request.method() == Method::HEAD;
+    let pieces = body.filter(move |_| std::future::ready(!head_only)).map_err(|failure| {
+        tracing::info!(%failure, "a remote file broke off on its way");
+        actix_web::Error::from(ApiError::from(failure))
+    });
+    match size_bytes {
+        Some(length) => answer.body(SizedStream::new(length, pieces)),
+        None => answer.streaming(pieces),
+    }
+}
+
+/// A finished picture.
+pub(crate) fn picture(request: &HttpRequest, content_type: &str, image: Bytes, caching: Caching) -> HttpResponse {
+    use sha2::{Digest, Sha256};
+    let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&image)));
+    if is_unchanged(request, &etag) {
+        return not_modified(&etag, caching);
+    }
+    let extension = if content_type == "image/png" { "png" } else { "jpg" };
+    let mut answer = HttpResponse::Ok();
+    headers::of_content(&mut answer, caching);
+    answer
+        .insert_header((CONTENT_TYPE, content_type))
+        .insert_header((CONTENT_DISPOSITION, format!("inline; filename=thumbnail.{extension}")))
+        .insert_header((ETAG, etag))
+        .body(image)
+}
+
+/// A strong tag from the digest of the content, the same on every instance and path.
+fn etag(sha256: &str) -> String {
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(hex::decode(sha256).unwrap_or_default()))
+}
+
+fn is_unchanged(request: &HttpRequest, etag: &str) -> bool {
+    header(request, &IF_NONE_MATCH).is_some_and(|tags| {
+        tags.trim() == "*" || tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)
+    })
+}
+
+fn not_modified(etag: &str, caching: Caching) -> HttpResponse {
+    let mut answer = HttpResponse::NotModified();
+    headers::of_content(&mut answer, caching);
+    answer.insert_header((ETAG, etag)).finish()
+}
+
+fn header<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
+    request.headers().get(name).and_then(|value| value.to_str().ok())
+}

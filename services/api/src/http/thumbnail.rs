@@ -1,0 +1,86 @@
+//! `GET /_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}`
+//! <https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1mediathumbnailservernamemediaid>
+//!
+//! And the same without authentication under `/_matrix/media`.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use futures_util::TryStreamExt;
+use heliograph_catalog::thumbnail_key;
+use heliograph_proto::{Render, Thumbnail};
+use heliograph_types::{ContentType, ErrorCode, Mxc, ThumbnailMethod, ThumbnailSpec};
+
+use crate::{
+    auth, deliver,
+    error::ApiError,
+    headers::Caching,
+    http::download::{self, Asked, Found},
+    params::{self, Query},
+    server::Front,
+};
+
+pub(crate) async fn handle(front: Data<Front>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let requester = auth::user_or_guest(&front, &request).await?;
+    let tenant = requester.user_id.server_name();
+    respond(&front, &request, Asked { tenant, caching: Caching::Private, allow_remote: true }).await
+}
+
+pub(crate) async fn handle_legacy(front: Data<Front>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let asked = download::legacy(&front, &request)?;
+    respond(&front, &request, asked).await
+}
+
+async fn respond(front: &Front, request: &HttpRequest, asked: Asked) -> Result<HttpResponse, ApiError> {
+    let mxc = params::mxc(request)?;
+    let (spec, wait) = spec(front, request)?;
+    let caching = asked.caching;
+    let Thumbnail { content_type, image } = find(front, mxc, spec, asked, wait).await?;
+    Ok(deliver::picture(request, content_type.as_str(), image, caching))
+}
+
+/// Which thumbnail the request asks for, and how long it wants to wait for the original.
+pub(crate) fn spec(front: &Front, request: &HttpRequest) -> Result<(ThumbnailSpec, Duration), ApiError> {
+    let query = Query::of(request);
+    // Absurdly large is not wrong: the result is the original size.
+    let pixels = |name| query.get_number(name, 1).map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+    let method = query.find(&["method"]).map_or(Ok(ThumbnailMethod::default()), str::parse);
+    let spec = ThumbnailSpec {
+        width: pixels("width")?,
+        height: pixels("height")?,
+        method: method.map_err(|error| ApiError::new(ErrorCode::InvalidParam, error.to_string()))?,
+        animated: query.find_bool(&["animated", "org.matrix.msc2705.animated"])?.unwrap_or(false),
+    };
+    Ok((spec, query.wait(front.config.max_wait)?))
+}
+
+/// A stored thumbnail, or a new one. The original of another server is fetched first.
+async fn find(
+    front: &Front,
+    mxc: Mxc,
+    spec: ThumbnailSpec,
+    asked: Asked,
+    wait: Duration,
+) -> Result<Thumbnail, ApiError> {
+    if let Found::Arriving(media) = download::find(front, &mxc, asked, wait).await? {
+        // The body ends when the copy is durable.
+        media.body.try_for_each(|_| std::future::ready(Ok(()))).await?;
+    }
+    stored_or_rendered(front, mxc, spec).await
+}
+
+/// The thumbnail of content that is here.
+pub(crate) async fn stored_or_rendered(front: &Front, mxc: Mxc, spec: ThumbnailSpec) -> Result<Thumbnail, ApiError> {
+    let key = thumbnail_key(&mxc, &spec);
+    if let Ok((_, image)) = deliver::hot(front, key.as_str(), front.config.hot_file_bytes.as_u64()).await
+        && let Some(content_type) = picture_type(&image)
+    {
+        return Ok(Thumbnail { content_type, image });
+    }
+    Ok(front.thumbnails.render(Render { mxc, spec }).await?)
+}
+
+/// Thumbnails are stored without their type: their first bytes tell it.
+fn picture_type(image: &[u8]) -> Option<ContentType> {
+    infer::get(image).and_then(|kind| kind.mime_type().parse().ok())
+}

@@ -1,0 +1,14 @@
+//! Every metric of this service; requests themselves are counted by the runtime.
+
+use metrics::counter;
+
+/// Content went out; `source` is `hot`, `store` or `remote`.
+pub(crate) fn delivered(source: &'static str, bytes: u64) {
+    counter!("heliograph_delivered_total", "source" => source).increment(1);
+    counter!("heliograph_delivered_bytes_total", "source" => source).increment(bytes);
+}
+
+/// A limit of the front struck.
+pub(crate) fn limited(limit: &'static str) {
+    counter!("heliograph_api_limited_total", "limit" => limit).increment(1);
+}

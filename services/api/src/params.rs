@@ -1,0 +1,141 @@
+//! Query parameters and path segments (specification 2.5 rules of ours: the first of a
+//! repeated parameter wins, unknown ones are ignored, values are strict).
+
+use std::{borrow::Cow, str::FromStr, time::Duration};
+
+use actix_web::HttpRequest;
+use heliograph_types::{ErrorCode, Failure, Mxc};
+use percent_encoding::percent_decode_str;
+
+use crate::error::ApiError;
+
+/// What `timeout_ms` is when it is absent.
+const DEFAULT_WAIT: Duration = Duration::from_secs(20);
+
+/// The parameters of one request.
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        Self(request.query_string().split('&').filter(|pair| !pair.is_empty()).map(decode_pair).collect())
+    }
+
+    /// The value of the first parameter that has the first of these names which occurs.
+    pub(crate) fn find(&self, names: &[&str]) -> Option<&str> {
+        let value = |name: &&str| self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        names.iter().find_map(value)
+    }
+
+    /// Exactly `true` or `false`.
+    pub(crate) fn find_bool(&self, names: &[&str]) -> Result<Option<bool>, ApiError> {
+        self.find(names)
+            .map(|value| match value {
+                "true" => Ok(true),
+                "false" => Ok(false),
+                _ => Err(invalid(names[0], "true or false")),
+            })
+            .transpose()
+    }
+
+    /// A whole number, at least `least`; larger than 64 bits is out of range.
+    pub(crate) fn find_number(&self, names: &[&str], least: u64) -> Result<Option<u64>, ApiError> {
+        let parse = |value: &str| {
+            let digits = value.strip_prefix('+').unwrap_or(value);
+            let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
+            number
+                .filter(|number| *number >= least)
+                .ok_or_else(|| invalid(names[0], &format!("a whole number from {least}")))
+        };
+        self.find(names).map(parse).transpose()
+    }
+
+    /// A whole number that must be there.
+    pub(crate) fn get_number(&self, name: &str, least: u64) -> Result<u64, ApiError> {
+        self.find_number(&[name], least)?
+            .ok_or_else(|| ApiError::new(ErrorCode::MissingParam, format!("{name} is missing")))
+    }
+
+    /// How long the caller wants to wait for content (`timeout_ms`), at most `longest`.
+    pub(crate) fn wait(&self, longest: Duration) -> Result<Duration, ApiError> {
+        let names = ["timeout_ms", "fi.mau.msc2246.timeout_ms", "fi.mau.msc2246.max_stall_ms"];
+        let asked = self.find_number(&names, 0)?.map_or(DEFAULT_WAIT, Duration::from_millis);
+        Ok(asked.min(longest))
+    }
+}
+
+fn decode_pair(pair: &str) -> (String, String) {
+    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    (decode(&name.replace('+', " ")).into_owned(), decode(&value.replace('+', " ")).into_owned())
+}
+
+fn decode(text: &str) -> Cow<'static, str> {
+    percent_decode_str(text).decode_utf8_lossy().into_owned().into()
+}
+
+fn invalid(name: &str, expected: &str) -> ApiError {
+    ApiError::new(ErrorCode::InvalidParam, format!("{name} must be {expected}"))
+}
+
+/// The medium that the path names. What is not valid is not found: nobody has it.
+pub(crate) fn mxc(request: &HttpRequest) -> Result<Mxc, ApiError> {
+    Ok(Mxc { server_name: segment(request, "server_name")?, media_id: segment(request, "media_id")? })
+}
+
+/// One segment of the path, decoded once and checked.
+pub(crate) fn segment<T: FromStr>(request: &HttpRequest, name: &str) -> Result<T, ApiError> {
+    text_segment(request, name)
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| ApiError::Failure(Failure::not_found()))
+}
+
+/// One segment of the path, decoded once. The router has decoded all but `%25`, `%2B` and
+/// `%2F` already.
+pub(crate) fn text_segment(request: &HttpRequest, name: &str) -> Option<String> {
+    request.match_info().get(name).map(|raw| decode(raw).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn query(text: &str) -> Query {
+        Query::of(&TestRequest::with_uri(&format!("/?{text}")).to_http_request())
+    }
+
+    #[test]
+    fn the_first_of_a_repeated_parameter_wins() {
+        assert_eq!(query("a=1&a=2").find(&["a"]), Some("1"));
+    }
+
+    #[test]
+    fn the_stable_name_outranks_the_prefixed_one() {
+        assert_eq!(query("x.a=1&a=2").find(&["a", "x.a"]), Some("2"));
+        assert_eq!(query("x.a=1").find(&["a", "x.a"]), Some("1"));
+    }
+
+    #[test]
+    fn names_and_values_are_decoded_once() {
+        assert_eq!(query("f%69le=a+b%2Bc%2541").find(&["file"]), Some("a b+c%41"));
+    }
+
+    #[test]
+    fn numbers_are_digits_within_range() {
+        for text in ["n=1.5", "n=1e3", "n=", "n=-1", "n=%201", "n=18446744073709551616", "n=0", "n=%2B"] {
+            assert!(query(text).find_number(&["n"], 1).is_err(), "{text}");
+        }
+        assert_eq!(query("n=%2B7").find_number(&["n"], 1).unwrap(), Some(7));
+        assert_eq!(query("").find_number(&["n"], 1).unwrap(), None);
+    }
+
+    #[test]
+    fn a_wait_has_a_default_and_a_ceiling() {
+        let longest = Duration::from_secs(60);
+
+        assert_eq!(query("").wait(longest).unwrap(), Duration::from_secs(20));
+        assert_eq!(query("timeout_ms=0").wait(longest).unwrap(), Duration::ZERO);
+        assert_eq!(query("timeout_ms=99999999").wait(longest).unwrap(), longest);
+        assert!(query("timeout_ms=-1").wait(longest).is_err());
+    }
+}

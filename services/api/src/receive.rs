@@ -1,0 +1,163 @@
+//! The byte path of an upload: from the body of a request into a blob.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix_web::web::Payload;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use heliograph_blobs::BlobWriter;
+use heliograph_catalog::blob_key;
+use heliograph_proto::{Begin, Commit, Ticket, UploadService};
+use heliograph_types::{ContentType, ErrorCode, Failure, FileName, Mxc};
+use sha2::{Digest, Sha256};
+
+use crate::{error::ApiError, server::Front};
+
+/// So much of the beginning tells what content is.
+const SNIFFED_BYTES: usize = 512;
+/// How often the orchestrator hears that an upload is alive.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
+
+/// What the uploader says of the content.
+pub(crate) struct Described {
+    pub(crate) content_type: ContentType,
+    pub(crate) file_name: Option<FileName>,
+}
+
+/// Takes the body and makes it the content of the target. When this answers, bytes and
+/// record are durable. When it fails, or the client leaves, nothing stays.
+pub(crate) async fn upload(front: &Front, begin: Begin, described: Described, body: Payload) -> Result<Mxc, ApiError> {
+    let ticket = front.uploads.begin(begin).await?;
+    let upload = Upload::new(front, ticket);
+    let writer = front.blobs.begin(&blob_key(upload.ticket().blob_id.as_str())).await?;
+    let received = receive(front, upload.ticket(), writer, body).await?;
+    upload.finish(front, received, described).await
+}
+
+/// A body that has arrived as a whole.
+struct Received {
+    writer: Box<dyn BlobWriter>,
+    size_bytes: u64,
+    sha256: [u8; 32],
+    sniffed_type: Option<ContentType>,
+}
+
+async fn receive(
+    front: &Front,
+    ticket: &Ticket,
+    mut writer: Box<dyn BlobWriter>,
+    mut body: Payload,
+) -> Result<Received, ApiError> {
+    let mut size_bytes = 0_u64;
+    let mut hasher = Sha256::new();
+    let mut beginning = Vec::new();
+    let mut reported_at = Instant::now();
+    while let Some(piece) = next_piece(front, &mut body).await? {
+        size_bytes += piece.len() as u64;
+        if size_bytes > ticket.max_bytes {
+            writer.abort().await;
+            return Err(ApiError::new(
+                ErrorCode::TooLarge,
+                format!("the upload is larger than {} bytes", ticket.max_bytes),
+            ));
+        }
+        hasher.update(&piece);
+        let missing = SNIFFED_BYTES.saturating_sub(beginning.len()).min(piece.len());
+        beginning.extend_from_slice(&piece[..missing]);
+        writer.write(piece).await?;
+        if reported_at.elapsed() >= REPORT_EVERY {
+            reported_at = Instant::now();
+            front.uploads.progress(ticket, size_bytes).await?;
+        }
+    }
+    let sniffed_type = infer::get(&beginning).and_then(|kind| kind.mime_type().parse().ok());
+    Ok(Received { writer, size_bytes, sha256: hasher.finalize().into(), sniffed_type })
+}
+
+async fn next_piece(front: &Front, body: &mut Payload) -> Result<Option<Bytes>, ApiError> {
+    match tokio::time::timeout(front.config.body_timeout, body.next()).await {
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(piece))) => Ok(Some(piece)),
+        Ok(Some(Err(error))) => {
+            tracing::debug!(%error, "a body broke off");
+            Err(ApiError::new(ErrorCode::RequestTimeout, "the body broke off"))
+        }
+        Err(_) => Err(ApiError::new(ErrorCode::RequestTimeout, "the body stopped arriving")),
+    }
+}
+
+/// An upload that was admitted. Dropped before it is finished, it is aborted.
+struct Upload {
+    uploads: Arc<dyn UploadService>,
+    work: Work,
+    ticket: Option<Ticket>,
+}
+
+/// Where work goes on whose request is gone.
+#[derive(Clone)]
+struct Work {
+    tasks: tokio_util::task::TaskTracker,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Upload {
+    fn new(front: &Front, ticket: Ticket) -> Self {
+        let work = Work { tasks: front.tasks.clone(), runtime: front.runtime.clone() };
+        Self { uploads: Arc::clone(&front.uploads), work, ticket: Some(ticket) }
+    }
+
+    #[expect(clippy::expect_used, reason = "only finish takes the ticket, and it takes the upload too")]
+    fn ticket(&self) -> &Ticket {
+        self.ticket.as_ref().expect("an upload that is not finished has its ticket")
+    }
+
+    /// Everything has arrived: from here on the upload completes, even if the client leaves.
+    async fn finish(mut self, front: &Front, received: Received, described: Described) -> Result<Mxc, ApiError> {
+        let Some(ticket) = self.ticket.take() else { return Err(Failure::internal("finished twice").into()) };
+        let mxc = ticket.mxc.clone();
+        let commit = Commit {
+            ticket,
+            size_bytes: received.size_bytes,
+            sha256: received.sha256,
+            content_type: described.content_type,
+            sniffed_type: received.sniffed_type,
+            file_name: described.file_name,
+        };
+        let completion = complete(Arc::clone(&self.uploads), received.writer, commit);
+        let completed = self.work.tasks.spawn_on(completion, &front.runtime).await;
+        completed.map_err(|error| Failure::internal(format!("the upload was not completed: {error}")))??;
+        Ok(mxc)
+    }
+}
+
+async fn complete(uploads: Arc<dyn UploadService>, writer: Box<dyn BlobWriter>, commit: Commit) -> Result<(), Failure> {
+    let ticket = commit.ticket.clone();
+    let outcome = match writer.finish().await {
+        Ok(()) => uploads.commit(commit).await,
+        Err(error) => {
+            tracing::error!(%error, "an upload could not be stored");
+            Err(error.into())
+        }
+    };
+    if outcome.is_err() {
+        abort(&*uploads, &ticket).await;
+    }
+    outcome
+}
+
+async fn abort(uploads: &dyn UploadService, ticket: &Ticket) {
+    if let Err(failure) = uploads.abort(ticket).await {
+        tracing::warn!(mxc = %ticket.mxc, %failure, "an upload is left to time out");
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket.take() else { return };
+        let uploads = Arc::clone(&self.uploads);
+        self.work.tasks.spawn_on(async move { abort(&*uploads, &ticket).await }, &self.work.runtime);
+    }
+}

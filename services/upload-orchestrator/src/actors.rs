@@ -1,0 +1,4 @@
+//! The actors of this service.
+
+pub(crate) mod registry;
+pub(crate) mod upload;

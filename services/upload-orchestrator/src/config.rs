@@ -1,0 +1,50 @@
+//! Settings of uploads.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use bytesize::ByteSize;
+
+const IN_PROGRESS: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
+
+heliograph_settings::settings! {
+    /// Uploads of users: limits and life times.
+    pub struct UploadsConfig {
+        /// The largest upload; a larger one is refused with 413 `M_TOO_LARGE`. Clients learn
+        /// it from `/config`. A proxy in front must allow as much.
+        pub max_bytes: ByteSize = ByteSize::mib(100),
+        /// Uploads in progress in one orchestrator, copies of remote media included; more are
+        /// refused with 429 `M_LIMIT_EXCEEDED`.
+        pub max_in_progress: NonZeroUsize = IN_PROGRESS,
+        /// Ids that one user may have created and not yet filled; more are refused with 429
+        /// `M_LIMIT_EXCEEDED`.
+        pub max_pending_per_user: u64 = 20,
+        /// How long an id that was created may stay without content (`unused_expires_at`).
+        pub unused_lifetime: Duration = Duration::from_hours(24),
+        /// An upload of which nothing arrives for so long is given up.
+        pub idle_timeout: Duration = Duration::from_mins(1),
+        /// The longest that one upload may take.
+        pub max_duration: Duration = Duration::from_hours(12),
+        /// How old the remains of an upload must be before they are removed, when other
+        /// processes may be writing too. Must be longer than `max_duration`.
+        pub staging_lifetime: Duration = Duration::from_hours(24),
+        /// How often remains and expired ids are looked for.
+        pub sweep_interval: Duration = Duration::from_mins(10),
+    }
+}
+
+impl UploadsConfig {
+    /// Contradictions between settings: the key and what is wrong.
+    pub fn contradictions(&self) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        if self.staging_lifetime <= self.max_duration {
+            found.push((
+                "staging_lifetime",
+                "must be longer than max_duration, or uploads in progress would be removed".to_owned(),
+            ));
+        }
+        if self.sweep_interval.is_zero() {
+            found.push(("sweep_interval", "must not be zero".to_owned()));
+        }
+        found
+    }
+}

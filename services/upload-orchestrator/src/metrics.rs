@@ -1,0 +1,29 @@
+//! Every metric of this service.
+
+use metrics::{counter, gauge};
+
+/// An upload was admitted.
+pub(crate) fn began() {
+    gauge!("heliograph_uploads_in_progress").increment(1);
+}
+
+/// An upload is over, in whatever way.
+pub(crate) fn ended() {
+    gauge!("heliograph_uploads_in_progress").decrement(1);
+}
+
+/// Media of this size was committed.
+pub(crate) fn committed(size_bytes: u64) {
+    counter!("heliograph_uploads_committed_total").increment(1);
+    counter!("heliograph_uploads_committed_bytes_total").increment(size_bytes);
+}
+
+/// An upload was refused, or given up.
+pub(crate) fn refused(reason: &'static str) {
+    counter!("heliograph_uploads_refused_total", "reason" => reason).increment(1);
+}
+
+/// Remains of an upload, or an expired id, were removed.
+pub(crate) fn swept(what: &'static str) {
+    counter!("heliograph_uploads_swept_total", "what" => what).increment(1);
+}

@@ -1,0 +1,286 @@
+//! The contract: checks, then hands over to the actor of the upload.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{Addr, MailboxError};
+use async_trait::async_trait;
+use heliograph_catalog::{Lookup, Marker, Reserved, blob_key};
+use heliograph_leases::Lease;
+use heliograph_proto::{Begin, BlobId, Commit, Reservation, Reserve, Target, Ticket, UploadService};
+use heliograph_types::{ErrorCode, Failure, MediaId, Mxc, UserId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use ulid::Ulid;
+
+use crate::{
+    Deps, UploadsConfig,
+    actors::{
+        registry::{Registry, Shared, pending_index},
+        upload::{AbortUpload, CommitUpload, LEASE_TTL, ReportProgress, UploadActor},
+    },
+    metrics, sweep,
+};
+
+/// When to come again if there is no room.
+const COME_AGAIN: Duration = Duration::from_secs(1);
+/// An actor answers at once; only its record takes time.
+const ACTOR_DEADLINE: Duration = Duration::from_mins(1);
+
+/// The upload orchestrator of one process.
+pub struct UploadOrchestrator {
+    pub(crate) shared: Arc<Shared>,
+    room: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for UploadOrchestrator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UploadOrchestrator").field("room", &self.room.available_permits()).finish_non_exhaustive()
+    }
+}
+
+impl UploadOrchestrator {
+    /// Starts the orchestrator and its sweep.
+    pub fn start(config: UploadsConfig, deps: Deps) -> Arc<Self> {
+        let Deps { blobs, catalog, state, clock, arbiters, tasks, shutdown, alone } = deps;
+        let room = Arc::new(Semaphore::new(config.max_in_progress.get().min(Semaphore::MAX_PERMITS)));
+        let uploads = Registry::new(arbiters);
+        let shared = Arc::new(Shared { config, blobs, catalog, state, clock, tasks, uploads });
+        shared.in_background(sweep::run(Arc::clone(&shared), shutdown, alone));
+        Arc::new(Self { shared, room })
+    }
+
+    /// The id that is to be filled, and the lease on it. A new id needs none: nobody knows it.
+    async fn claim(&self, target: &Target, uploader: Option<&UserId>) -> Result<(Mxc, Option<Lease>), Failure> {
+        let mxc = match target {
+            Target::New(server_name) => {
+                return Ok((Mxc { server_name: server_name.clone(), media_id: MediaId::random() }, None));
+            }
+            Target::Reserved(mxc) | Target::Remote(mxc) => mxc,
+        };
+        let lease = match self.shared.state.try_acquire(&format!("upload:{mxc}"), LEASE_TTL).await {
+            Ok(Some(lease)) => Some(lease),
+            Ok(None) => return Err(self.refuse_second(mxc, target, uploader).await),
+            Err(error) => {
+                tracing::warn!(%mxc, %error, "uploading without a lease: the record will decide");
+                None
+            }
+        };
+        match self.check_claim(mxc, target, uploader).await {
+            Ok(()) => Ok((mxc.clone(), lease)),
+            Err(failure) => {
+                self.release(lease).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Somebody else is filling the id; that is told only to whom it concerns.
+    async fn refuse_second(&self, mxc: &Mxc, target: &Target, uploader: Option<&UserId>) -> Failure {
+        match self.check_claim(mxc, target, uploader).await {
+            Err(failure) => failure,
+            Ok(()) => Failure::new(ErrorCode::CannotOverwriteMedia, "another upload for this id is in progress"),
+        }
+    }
+
+    async fn check_claim(&self, mxc: &Mxc, target: &Target, uploader: Option<&UserId>) -> Result<(), Failure> {
+        match (self.shared.catalog.lookup(mxc).await?, target) {
+            (Lookup::Ready(record), Target::Reserved(_)) if record.uploader.as_ref() != uploader => {
+                Err(Failure::new(ErrorCode::Forbidden, "this id belongs to another user"))
+            }
+            (Lookup::Ready(_), _) => Err(already_has_content()),
+            (_, Target::Remote(_)) => Ok(()),
+            (Lookup::Missing, _) => Err(Failure::not_found()),
+            (Lookup::Pending(reserved), _) if Some(&reserved.uploader) != uploader => {
+                Err(Failure::new(ErrorCode::Forbidden, "this id belongs to another user"))
+            }
+            (Lookup::Pending(_), _) => Ok(()),
+        }
+    }
+
+    async fn release(&self, lease: Option<Lease>) {
+        if let Some(lease) = lease
+            && let Err(error) = self.shared.state.release(&lease).await
+        {
+            tracing::debug!(key = lease.key, %error, "lease left to expire");
+        }
+    }
+
+    /// A copy of remote media is limited by the fetcher, which knows the limit for those.
+    fn limit_of(&self, target: &Target) -> u64 {
+        match target {
+            Target::New(_) | Target::Reserved(_) => self.shared.config.max_bytes.as_u64(),
+            Target::Remote(_) => u64::MAX,
+        }
+    }
+
+    async fn admit(&self, begin: Begin, permit: OwnedSemaphorePermit) -> Result<Ticket, Failure> {
+        let max_bytes = self.limit_of(&begin.target);
+        let (mxc, lease) = self.claim(&begin.target, begin.uploader.as_ref()).await?;
+        if begin.declared_bytes.is_some_and(|bytes| bytes > max_bytes) {
+            self.release(lease).await;
+            metrics::refused("too_large");
+            return Err(too_large(max_bytes));
+        }
+        let ticket = Ticket {
+            mxc,
+            blob_id: new_blob_id(self.shared.clock.now().as_millis()),
+            fence: lease.as_ref().map_or(0, |lease| lease.fence),
+            max_bytes,
+        };
+        let marker = Marker {
+            mxc: ticket.mxc.clone(),
+            uploader: begin.uploader.clone(),
+            fence: ticket.fence,
+            began_at: self.shared.clock.now(),
+        };
+        if let Err(error) = self.shared.catalog.mark(ticket.blob_id.as_str(), &marker).await {
+            self.release(lease).await;
+            tracing::error!(%error, "could not note an upload");
+            return Err(error.into());
+        }
+        let actor = UploadActor::new(ticket.clone(), begin.uploader, lease, Arc::clone(&self.shared), permit);
+        self.shared.uploads.start(actor);
+        Ok(ticket)
+    }
+
+    fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        Arc::clone(&self.room).try_acquire_owned().map_err(|_| {
+            metrics::refused("saturated");
+            Failure::saturated("too many uploads are in progress", COME_AGAIN)
+        })
+    }
+
+    /// The actor of an upload. One that is gone without having finished is started again
+    /// from the note in the store.
+    async fn actor_of(&self, ticket: &Ticket) -> Result<Addr<UploadActor>, Failure> {
+        if let Some(addr) = self.shared.uploads.find(&ticket.blob_id) {
+            return Ok(addr);
+        }
+        let marker = self.shared.catalog.find_marker(ticket.blob_id.as_str()).await?;
+        let Some(marker) = marker.filter(|marker| marker.mxc == ticket.mxc && marker.fence == ticket.fence) else {
+            return Err(Failure::not_found());
+        };
+        let permit = self.permit()?;
+        if let Some(addr) = self.shared.uploads.find(&ticket.blob_id) {
+            return Ok(addr);
+        }
+        tracing::info!(mxc = %ticket.mxc, "an upload is picked up again");
+        let actor = UploadActor::new(ticket.clone(), marker.uploader, None, Arc::clone(&self.shared), permit);
+        Ok(self.shared.uploads.start(actor))
+    }
+
+    async fn ask_commit(&self, commit: Commit) -> Result<(), Failure> {
+        let addr = match self.actor_of(&commit.ticket).await {
+            Ok(addr) => addr,
+            Err(failure) if failure.code == ErrorCode::NotFound => return self.committed_before(&commit).await,
+            Err(failure) => return Err(failure),
+        };
+        let (answer, outcome) = oneshot::channel();
+        under_deadline(addr.send(CommitUpload { commit, answer })).await?;
+        match tokio::time::timeout(ACTOR_DEADLINE, outcome).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Err(actor_is_gone()),
+        }
+    }
+
+    /// A commit whose upload is over: it may be the repetition of one that succeeded.
+    async fn committed_before(&self, commit: &Commit) -> Result<(), Failure> {
+        let record = self.shared.catalog.find(&commit.ticket.mxc).await?;
+        match record {
+            Some(record) if record.blob == blob_key(commit.ticket.blob_id.as_str()).as_str() => Ok(()),
+            Some(_) => Err(already_has_content()),
+            None => Err(Failure::not_found()),
+        }
+    }
+}
+
+#[async_trait]
+impl UploadService for UploadOrchestrator {
+    #[tracing::instrument(skip_all, fields(uploader = %request.uploader))]
+    async fn reserve(&self, request: Reserve) -> Result<Reservation, Failure> {
+        let Reserve { server_name, uploader } = request;
+        let mxc = Mxc { server_name, media_id: MediaId::random() };
+        let now = self.shared.clock.now();
+        let unused_expires_at = now + self.shared.config.unused_lifetime;
+        let index = pending_index(&uploader);
+        let listed = self.shared.state.insert_within(
+            &index,
+            mxc.media_id.as_str(),
+            unused_expires_at.as_millis(),
+            // An id that expires at this very moment is no longer pending.
+            now.as_millis() + 1,
+            self.shared.config.max_pending_per_user,
+        );
+        match listed.await {
+            Ok(true) => {}
+            Ok(false) => {
+                metrics::refused("pending");
+                return Err(Failure::saturated("too many ids are waiting for their content", COME_AGAIN));
+            }
+            Err(error) => tracing::warn!(%error, "reserving without counting"),
+        }
+        let reserved = Reserved { mxc: mxc.clone(), uploader: uploader.clone(), unused_expires_at };
+        if let Err(error) = self.shared.catalog.reserve(&reserved).await {
+            tracing::error!(%error, "could not reserve an id");
+            self.shared.forget_pending(Some(&uploader), &mxc).await;
+            return Err(error.into());
+        }
+        Ok(Reservation { mxc, unused_expires_at })
+    }
+
+    #[tracing::instrument(skip_all)]
+    async fn begin(&self, request: Begin) -> Result<Ticket, Failure> {
+        let permit = self.permit()?;
+        self.admit(request, permit).await
+    }
+
+    async fn progress(&self, ticket: &Ticket, stored_bytes: u64) -> Result<(), Failure> {
+        let addr = self.actor_of(ticket).await?;
+        under_deadline(addr.send(ReportProgress(stored_bytes))).await?
+    }
+
+    #[tracing::instrument(skip_all, fields(mxc = %request.ticket.mxc))]
+    async fn commit(&self, request: Commit) -> Result<(), Failure> {
+        if request.size_bytes > request.ticket.max_bytes {
+            return Err(too_large(request.ticket.max_bytes));
+        }
+        match self.ask_commit(request.clone()).await {
+            // The actor died under our hands: its successor, or the record, knows.
+            Err(failure) if failure == actor_is_gone() => self.ask_commit(request).await,
+            outcome => outcome,
+        }
+    }
+
+    #[tracing::instrument(skip_all, fields(mxc = %ticket.mxc))]
+    async fn abort(&self, ticket: &Ticket) -> Result<(), Failure> {
+        match self.actor_of(ticket).await {
+            Ok(addr) => under_deadline(addr.send(AbortUpload)).await,
+            Err(failure) if failure.code == ErrorCode::NotFound => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// No message to an actor waits for ever.
+async fn under_deadline<T>(answer: impl Future<Output = Result<T, MailboxError>>) -> Result<T, Failure> {
+    match tokio::time::timeout(ACTOR_DEADLINE, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) | Err(_) => Err(actor_is_gone()),
+    }
+}
+
+fn actor_is_gone() -> Failure {
+    Failure::unavailable("the upload was interrupted")
+}
+
+pub(crate) fn already_has_content() -> Failure {
+    Failure::new(ErrorCode::CannotOverwriteMedia, "this id has content already")
+}
+
+fn too_large(max_bytes: u64) -> Failure {
+    Failure::new(ErrorCode::TooLarge, format!("the upload is larger than {max_bytes} bytes"))
+}
+
+#[expect(clippy::expect_used, reason = "a ULID is written in the alphabet of blob ids")]
+fn new_blob_id(now_ms: u64) -> BlobId {
+    Ulid::from_parts(now_ms, rand::random()).to_string().parse().expect("a ULID is a blob id")
+}

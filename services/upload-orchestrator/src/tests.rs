@@ -1,0 +1,331 @@
+//! The service with its actors, over a real folder and the embedded state.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::System;
+use bytes::Bytes;
+use heliograph_blobs::{BlobStore, LocalStore, StorageConfig};
+use heliograph_catalog::{Catalog, Lookup, Marker, blob_key};
+use heliograph_leases::{EmbeddedState, State};
+use heliograph_proto::{Begin, Commit, Reserve, Target, Ticket, UploadService};
+use heliograph_types::{Clock, ContentType, ErrorCode, ManualClock, Mxc, Timestamp, UserId};
+use tempfile::TempDir;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{Deps, UploadOrchestrator, UploadsConfig, actors::upload::Panic};
+
+struct House {
+    folder: TempDir,
+    blobs: Arc<dyn BlobStore>,
+    catalog: Arc<Catalog>,
+    state: State,
+    clock: Arc<ManualClock>,
+    tasks: TaskTracker,
+}
+
+impl House {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs: Arc<dyn BlobStore> = Arc::new(LocalStore::open(folder.path(), &StorageConfig::default()).unwrap());
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
+        let shared: Arc<dyn Clock> = clock.clone();
+        let state: State = Arc::new(EmbeddedState::in_memory(Arc::clone(&shared)).unwrap());
+        let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), Arc::clone(&state), shared));
+        Self { folder, blobs, catalog, state, clock, tasks: TaskTracker::new() }
+    }
+
+    fn open(&self, config: UploadsConfig, alone: bool) -> Arc<UploadOrchestrator> {
+        let deps = Deps {
+            blobs: Arc::clone(&self.blobs),
+            catalog: Arc::clone(&self.catalog),
+            state: Arc::clone(&self.state),
+            clock: self.clock.clone(),
+            arbiters: vec![System::current().arbiter().clone()],
+            tasks: self.tasks.clone(),
+            shutdown: CancellationToken::new(),
+            alone,
+        };
+        UploadOrchestrator::start(config, deps)
+    }
+
+    async fn store(&self, ticket: &Ticket, content: &'static [u8]) -> Commit {
+        let mut writer = self.blobs.begin(&blob_key(ticket.blob_id.as_str())).await.unwrap();
+        writer.write(Bytes::from_static(content)).await.unwrap();
+        writer.finish().await.unwrap();
+        Commit {
+            ticket: ticket.clone(),
+            size_bytes: content.len() as u64,
+            sha256: [7; 32],
+            content_type: ContentType::octet_stream(),
+            sniffed_type: None,
+            file_name: None,
+        }
+    }
+
+    /// Everything that the store holds, by the first part of its key.
+    fn files(&self, below: &str) -> usize {
+        fn count(folder: &std::path::Path) -> usize {
+            let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+            entries.flatten().map(|entry| if entry.path().is_dir() { count(&entry.path()) } else { 1 }).sum()
+        }
+        count(&self.folder.path().join(below))
+    }
+}
+
+fn alice() -> UserId {
+    "@alice:a.example".parse().unwrap()
+}
+
+fn begin(target: Target) -> Begin {
+    Begin { target, uploader: Some(alice()), declared_bytes: None }
+}
+
+async fn reserve(uploads: &UploadOrchestrator) -> Mxc {
+    let request = Reserve { server_name: alice().server_name(), uploader: alice() };
+    uploads.reserve(request).await.unwrap().mxc
+}
+
+/// Background work has no signal of its own; each look lets it run.
+async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..2000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("never: {what}");
+}
+
+#[actix::test]
+async fn a_committed_upload_is_found_and_leaves_no_note() {
+    let house = House::new();
+    let uploads = house.open(UploadsConfig::default(), true);
+
+    let ticket = uploads.begin(begin(Target::New(alice().server_name()))).await.unwrap();
+    let commit = house.store(&ticket, b"hello").await;
+    uploads.commit(commit.clone()).await.unwrap();
+    uploads.commit(commit).await.expect("a commit may be repeated");
+
+    let Lookup::Ready(record) = house.catalog.lookup(&ticket.mxc).await.unwrap() else { panic!("not found") };
+    assert_eq!((record.size_bytes, record.uploader.clone()), (5, Some(alice())));
+    eventually("the note goes", || house.files("incoming") == 0).await;
+    assert_eq!(house.files("blobs"), 1);
+}
+
+#[actix::test]
+async fn an_aborted_upload_leaves_nothing_and_its_id_free() {
+    let house = House::new();
+    let uploads = house.open(UploadsConfig::default(), true);
+    let mxc = reserve(&uploads).await;
+    let ticket = uploads.begin(begin(Target::Reserved(mxc.clone()))).await.unwrap();
+    house.store(&ticket, b"hello").await;
+
+    uploads.abort(&ticket).await.unwrap();
+
+    eventually("all is removed", || house.files("incoming") + house.files("blobs") == 0).await;
+    let second = uploads.begin(begin(Target::Reserved(mxc))).await.unwrap();
+    assert!(second.fence > ticket.fence);
+    uploads.commit(house.store(&second, b"again").await).await.unwrap();
+}
+
+#[actix::test]
+async fn of_twenty_uploads_to_one_id_one_gets_in() {
+    let house = House::new();
+    let uploads = house.open(UploadsConfig::default(), true);
+    let mxc = reserve(&uploads).await;
+
+    let begins = (0..20).map(|_| uploads.begin(begin(Target::Reserved(mxc.clone()))));
+    let results = futures_util::future::join_all(begins).await;
+
+    let codes: Vec<ErrorCode> = results.iter().filter_map(|result| result.as_ref().err().map(|f| f.code)).collect();
+    assert_eq!(codes, [ErrorCode::CannotOverwriteMedia; 19]);
+}
+
+#[actix::test]
+async fn an_id_is_filled_by_its_owner_before_it_expires_and_once() {
+    let house = House::new();
+    let uploads = house.open(UploadsConfig::default(), true);
+    let code = async |request: Begin| uploads.begin(request).await.unwrap_err().code;
+    let mxc = reserve(&uploads).await;
+    let mallory = Begin { uploader: Some("@m:a.example".parse().unwrap()), ..begin(Target::Reserved(mxc.clone())) };
+    let unknown = "mxc://a.example/unknown".parse().unwrap();
+
+    assert_eq!(code(mallory.clone()).await, ErrorCode::Forbidden);
+    assert_eq!(code(begin(Target::Reserved(unknown))).await, ErrorCode::NotFound);
+
+    let ticket = uploads.begin(begin(Target::Reserved(mxc.clone()))).await.unwrap();
+    uploads.commit(house.store(&ticket, b"x").await).await.unwrap();
+    assert_eq!(code(begin(Target::Reserved(mxc.clone()))).await, ErrorCode::CannotOverwriteMedia);
+    assert_eq!(code(mallory).await, ErrorCode::Forbidden);
+
+    let late = reserve(&uploads).await;
+    house.clock.advance(Duration::from_hours(24));
+    assert_eq!(code(begin(Target::Reserved(late))).await, ErrorCode::NotFound);
+}
+
+#[actix::test]
+async fn two_owners_of_one_id_are_harmless_when_all_leases_are_lost() {
+    let house = House::new();
+    let first = house.open(UploadsConfig::default(), false);
+    let mxc = reserve(&first).await;
+    let one = first.begin(begin(Target::Reserved(mxc.clone()))).await.unwrap();
+    // A second instance that shares the store but has lost the shared state.
+    let clock: Arc<dyn Clock> = house.clock.clone();
+    let forgetful = House {
+        folder: tempfile::tempdir().unwrap(),
+        blobs: Arc::clone(&house.blobs),
+        catalog: Arc::clone(&house.catalog),
+        state: Arc::new(EmbeddedState::in_memory(clock).unwrap()),
+        clock: Arc::clone(&house.clock),
+        tasks: house.tasks.clone(),
+    };
+    let second = forgetful.open(UploadsConfig::default(), false);
+    let two = second.begin(begin(Target::Reserved(mxc.clone()))).await.unwrap();
+
+    let (one, two) = (house.store(&one, b"one").await, house.store(&two, b"two").await);
+    let blob_of_two = blob_key(two.ticket.blob_id.as_str());
+    second.commit(two).await.unwrap();
+    let lost = first.commit(one).await.unwrap_err();
+
+    assert_eq!(lost.code, ErrorCode::CannotOverwriteMedia);
+    let record = house.catalog.find(&mxc).await.unwrap().unwrap();
+    assert_eq!(record.blob, blob_of_two.as_str());
+    eventually("the blob of the loser goes", || house.files("blobs") == 1).await;
+    assert_eq!(house.blobs.get(&blob_of_two, 10).await.unwrap(), "two");
+}
+
+#[actix::test]
+async fn an_upload_whose_actor_panicked_is_picked_up_again() {
+    let house = House::new();
+    let uploads = house.open(UploadsConfig::default(), false);
+    let ticket = uploads.begin(begin(Target::New(alice().server_name()))).await.unwrap();
+    let commit = house.store(&ticket, b"hello").await;
+    let addr = uploads.shared.uploads.find(&ticket.blob_id).unwrap();
+
+    // On another arbiter than this test's: the panic ends that thread's actors only.
+    let _ = addr.send(Panic).await;
+    eventually("the actor is gone", || uploads.shared.uploads.find(&ticket.blob_id).is_none()).await;
+    uploads.commit(commit).await.unwrap();
+
+    assert!(matches!(house.catalog.lookup(&ticket.mxc).await.unwrap(), Lookup::Ready(_)));
+}
+
+#[actix::test]
+async fn a_silent_upload_is_given_up() {
+    let house = House::new();
+    let config = UploadsConfig { idle_timeout: Duration::from_millis(20), ..UploadsConfig::default() };
+    let uploads = house.open(config, true);
+    let ticket = uploads.begin(begin(Target::New(alice().server_name()))).await.unwrap();
+    let commit = house.store(&ticket, b"hello").await;
+
+    eventually("it is given up", || house.files("blobs") + house.files("incoming") == 0).await;
+
+    assert_eq!(uploads.commit(commit).await.unwrap_err().code, ErrorCode::NotFound);
+}
+
+#[actix::test]
+async fn a_full_house_sheds() {
+    let house = House::new();
+    let config = UploadsConfig { max_in_progress: 2.try_into().unwrap(), ..UploadsConfig::default() };
+    let uploads = house.open(config, true);
+    let new = || begin(Target::New(alice().server_name()));
+
+    let first = uploads.begin(new()).await.unwrap();
+    uploads.begin(new()).await.unwrap();
+    assert_eq!(uploads.begin(new()).await.unwrap_err().code, ErrorCode::LimitExceeded);
+
+    uploads.abort(&first).await.unwrap();
+    eventually("its place is free", || format!("{uploads:?}").contains("room: 1")).await;
+    uploads.begin(new()).await.unwrap();
+}
+
+#[actix::test]
+async fn a_user_has_so_many_pending_ids_and_gets_places_back() {
+    let house = House::new();
+    let config = UploadsConfig { max_pending_per_user: 2, ..UploadsConfig::default() };
+    let uploads = house.open(config, true);
+    let request = || Reserve { server_name: alice().server_name(), uploader: alice() };
+    let mxc = reserve(&uploads).await;
+    reserve(&uploads).await;
+
+    assert_eq!(uploads.reserve(request()).await.unwrap_err().code, ErrorCode::LimitExceeded);
+    let ticket = uploads.begin(begin(Target::Reserved(mxc))).await.unwrap();
+    uploads.commit(house.store(&ticket, b"x").await).await.unwrap();
+    uploads.reserve(request()).await.expect("a filled id gives its place back");
+    assert_eq!(uploads.reserve(request()).await.unwrap_err().code, ErrorCode::LimitExceeded);
+    house.clock.advance(Duration::from_hours(24));
+    uploads.reserve(request()).await.expect("an expired id gives its place back");
+}
+
+#[actix::test]
+async fn an_announced_size_over_the_limit_is_refused_and_the_id_stays_free() {
+    let house = House::new();
+    let config = UploadsConfig { max_bytes: bytesize::ByteSize::b(10), ..UploadsConfig::default() };
+    let uploads = house.open(config, true);
+    let mxc = reserve(&uploads).await;
+    let large = Begin { declared_bytes: Some(11), ..begin(Target::Reserved(mxc.clone())) };
+
+    assert_eq!(uploads.begin(large).await.unwrap_err().code, ErrorCode::TooLarge);
+
+    assert_eq!(uploads.begin(begin(Target::Reserved(mxc))).await.unwrap().max_bytes, 10);
+}
+
+async fn remains(house: &House) -> (Mxc, Mxc) {
+    let uploads = house.open(UploadsConfig::default(), false);
+    let done = uploads.begin(begin(Target::New(alice().server_name()))).await.unwrap();
+    uploads.commit(house.store(&done, b"done").await).await.unwrap();
+    eventually("the note goes", || house.files("incoming") == 0).await;
+    // As if we had been killed between the record and the removal of the note.
+    let note = |mxc: &Mxc| Marker { mxc: mxc.clone(), uploader: None, fence: 0, began_at: house.clock.now() };
+    house.catalog.mark(done.blob_id.as_str(), &note(&done.mxc)).await.unwrap();
+    // And in the middle of another upload.
+    let broken: Mxc = "mxc://a.example/broken".parse().unwrap();
+    let blob_id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    house.catalog.mark(blob_id, &note(&broken)).await.unwrap();
+    let mut writer = house.blobs.begin(&blob_key(blob_id)).await.unwrap();
+    writer.write(Bytes::from(vec![0; 3 << 20])).await.unwrap();
+    std::mem::forget(writer);
+    assert_eq!((house.files("incoming"), house.files("blobs")), (2, 2));
+    (done.mxc, broken)
+}
+
+#[actix::test]
+async fn after_a_kill_the_remains_go_and_what_was_committed_stays() {
+    let house = House::new();
+    let (done, _) = remains(&house).await;
+    house.clock.advance(Duration::from_secs(1));
+
+    house.open(UploadsConfig::default(), true);
+
+    eventually("the remains go", || (house.files("incoming"), house.files("blobs")) == (0, 1)).await;
+    assert!(matches!(house.catalog.lookup(&done).await.unwrap(), Lookup::Ready(_)));
+}
+
+#[actix::test]
+async fn beside_others_only_old_remains_go() {
+    let house = House::new();
+    remains(&house).await;
+    house.clock.advance(Duration::from_hours(23));
+    let config = UploadsConfig { sweep_interval: Duration::from_millis(5), ..UploadsConfig::default() };
+
+    house.open(config, false);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(house.files("incoming"), 2);
+    house.clock.advance(Duration::from_hours(2));
+
+    eventually("the remains go", || (house.files("incoming"), house.files("blobs")) == (0, 1)).await;
+}
+
+#[actix::test]
+async fn expired_reservations_go() {
+    let house = House::new();
+    let config = UploadsConfig { sweep_interval: Duration::from_millis(5), ..UploadsConfig::default() };
+    let uploads = house.open(config, true);
+    let mxc = reserve(&uploads).await;
+    assert_eq!(house.files("reserved"), 1);
+
+    house.clock.advance(Duration::from_hours(25));
+
+    eventually("it goes", || house.files("reserved") == 0).await;
+    assert_eq!(house.catalog.lookup(&mxc).await.unwrap(), Lookup::Missing);
+}
