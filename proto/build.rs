@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
-const FILES: [&str; 3] =
-    ["heliograph/upload/v1/upload.proto", "heliograph/thumbnail/v1/thumbnail.proto", "heliograph/federation/v1/federation.proto"];
+const FILES: [&str; 3] = [
+    "heliograph/upload/v1/upload.proto",
+    "heliograph/thumbnail/v1/thumbnail.proto",
+    "heliograph/federation/v1/federation.proto",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     for file in FILES {

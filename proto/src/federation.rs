@@ -99,8 +99,7 @@ impl wire::federation_service_server::FederationService for GrpcFederationServer
 
     async fn fetch(&self, request: Request<wire::FetchRequest>) -> Result<Response<Self::FetchStream>, Status> {
         let wire::FetchRequest { tenant, mxc, timeout_ms } = request.into_inner();
-        let request =
-            Fetch { tenant: parse(&tenant)?, mxc: parse(&mxc)?, timeout: Duration::from_millis(timeout_ms) };
+        let request = Fetch { tenant: parse(&tenant)?, mxc: parse(&mxc)?, timeout: Duration::from_millis(timeout_ms) };
         let media = self.0.fetch(request).await.map_err(to_status)?;
         let head = wire::FetchHead {
             content_type: media.content_type.to_string(),
@@ -128,9 +127,7 @@ impl wire::federation_service_server::FederationService for GrpcFederationServer
 
 /// A [`FederationService`] behind gRPC.
 #[derive(Debug, Clone)]
-pub struct GrpcFederationClient(
-    wire::federation_service_client::FederationServiceClient<Connection>,
-);
+pub struct GrpcFederationClient(wire::federation_service_client::FederationServiceClient<Connection>);
 
 impl GrpcFederationClient {
     /// The service at the other end of `link`.

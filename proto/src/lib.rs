@@ -7,11 +7,13 @@
 mod federation;
 mod link;
 mod status;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod thumbnail;
 mod upload;
 
 pub use federation::{
-    Fetch, FederationService, FindKey, FoundKey, GrpcFederationClient, GrpcFederationServer, MediaBody, RemoteMedia,
+    FederationService, Fetch, FindKey, FoundKey, GrpcFederationClient, GrpcFederationServer, MediaBody, RemoteMedia,
 };
 pub use link::Link;
 pub use thumbnail::{GrpcThumbnailClient, GrpcThumbnailServer, Render, Thumbnail, ThumbnailService};

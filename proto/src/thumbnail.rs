@@ -76,9 +76,7 @@ impl wire::thumbnail_service_server::ThumbnailService for GrpcThumbnailServer {
 
 /// A [`ThumbnailService`] behind gRPC.
 #[derive(Debug, Clone)]
-pub struct GrpcThumbnailClient(
-    wire::thumbnail_service_client::ThumbnailServiceClient<Connection>,
-);
+pub struct GrpcThumbnailClient(wire::thumbnail_service_client::ThumbnailServiceClient<Connection>);
 
 impl GrpcThumbnailClient {
     /// The service at the other end of `link`.

@@ -152,10 +152,7 @@ impl GrpcUploadServer {
 
 #[async_trait]
 impl wire::upload_service_server::UploadService for GrpcUploadServer {
-    async fn reserve(
-        &self,
-        request: Request<wire::ReserveRequest>,
-    ) -> Result<Response<wire::ReserveResponse>, Status> {
+    async fn reserve(&self, request: Request<wire::ReserveRequest>) -> Result<Response<wire::ReserveResponse>, Status> {
         let wire::ReserveRequest { server_name, uploader } = request.into_inner();
         let request = Reserve { server_name: parse(&server_name)?, uploader: parse(&uploader)? };
         let Reservation { mxc, unused_expires_at } = self.0.reserve(request).await.map_err(to_status)?;
@@ -228,9 +225,7 @@ impl TryIntoTicket for Option<wire::Ticket> {
 
 /// An [`UploadService`] behind gRPC.
 #[derive(Debug, Clone)]
-pub struct GrpcUploadClient(
-    wire::upload_service_client::UploadServiceClient<Connection>,
-);
+pub struct GrpcUploadClient(wire::upload_service_client::UploadServiceClient<Connection>);
 
 impl GrpcUploadClient {
     /// The service at the other end of `link`.
@@ -243,8 +238,7 @@ impl GrpcUploadClient {
 impl UploadService for GrpcUploadClient {
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Failure> {
         let Reserve { server_name, uploader } = request;
-        let message =
-            wire::ReserveRequest { server_name: server_name.to_string(), uploader: uploader.to_string() };
+        let message = wire::ReserveRequest { server_name: server_name.to_string(), uploader: uploader.to_string() };
         let answer = self.0.clone().reserve(message).await.map_err(to_failure)?.into_inner();
         Ok(Reservation {
             mxc: Mxc { server_name, media_id: parse(&answer.media_id).map_err(to_failure)? },

@@ -128,6 +128,8 @@ const fn http_form(code: ErrorCode) -> (StatusCode, &'static str) {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -137,7 +139,7 @@ mod tests {
         let answer = ApiError::from(failure).error_response();
 
         assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(answer.headers().get(RETRY_AFTER).map(|value| value.as_bytes()), Some(&b"2"[..]));
+        assert_eq!(answer.headers().get(RETRY_AFTER).map(HeaderValue::as_bytes), Some(&b"2"[..]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use heliograph_blobs::{BlobStore, LocalStore, StorageConfig};
 use heliograph_catalog::{Catalog, Lookup, Marker, blob_key};
 use heliograph_leases::{EmbeddedState, State};
-use heliograph_proto::{Begin, Commit, Reserve, Target, Ticket, UploadService};
+use heliograph_proto::{Begin, Commit, Reserve, Target, Ticket, UploadService, contract_suite, testing::Way};
 use heliograph_types::{Clock, ContentType, ErrorCode, ManualClock, Mxc, Timestamp, UserId};
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -80,9 +80,19 @@ fn begin(target: Target) -> Begin {
     Begin { target, uploader: Some(alice()), declared_bytes: None }
 }
 
-async fn reserve(uploads: &UploadOrchestrator) -> Mxc {
+async fn reserve(uploads: &dyn UploadService) -> Mxc {
     let request = Reserve { server_name: alice().server_name(), uploader: alice() };
     uploads.reserve(request).await.unwrap().mxc
+}
+
+contract_suite! {
+    a_committed_upload_is_found_and_leaves_no_note,
+    an_aborted_upload_leaves_nothing_and_its_id_free,
+    of_twenty_uploads_to_one_id_one_gets_in,
+    an_id_is_filled_by_its_owner_before_it_expires_and_once,
+    a_silent_upload_is_given_up,
+    a_user_has_so_many_pending_ids_and_gets_places_back,
+    an_announced_size_over_the_limit_is_refused_and_the_id_stays_free,
 }
 
 /// Background work has no signal of its own; each look lets it run.
@@ -96,10 +106,9 @@ async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     panic!("never: {what}");
 }
 
-#[actix::test]
-async fn a_committed_upload_is_found_and_leaves_no_note() {
+async fn a_committed_upload_is_found_and_leaves_no_note(way: Way) {
     let house = House::new();
-    let uploads = house.open(UploadsConfig::default(), true);
+    let uploads = way.to_uploads(house.open(UploadsConfig::default(), true)).await;
 
     let ticket = uploads.begin(begin(Target::New(alice().server_name()))).await.unwrap();
     let commit = house.store(&ticket, b"hello").await;
@@ -112,11 +121,10 @@ async fn a_committed_upload_is_found_and_leaves_no_note() {
     assert_eq!(house.files("blobs"), 1);
 }
 
-#[actix::test]
-async fn an_aborted_upload_leaves_nothing_and_its_id_free() {
+async fn an_aborted_upload_leaves_nothing_and_its_id_free(way: Way) {
     let house = House::new();
-    let uploads = house.open(UploadsConfig::default(), true);
-    let mxc = reserve(&uploads).await;
+    let uploads = way.to_uploads(house.open(UploadsConfig::default(), true)).await;
+    let mxc = reserve(&*uploads).await;
     let ticket = uploads.begin(begin(Target::Reserved(mxc.clone()))).await.unwrap();
     house.store(&ticket, b"hello").await;
 
@@ -128,11 +136,10 @@ async fn an_aborted_upload_leaves_nothing_and_its_id_free() {
     uploads.commit(house.store(&second, b"again").await).await.unwrap();
 }
 
-#[actix::test]
-async fn of_twenty_uploads_to_one_id_one_gets_in() {
+async fn of_twenty_uploads_to_one_id_one_gets_in(way: Way) {
     let house = House::new();
-    let uploads = house.open(UploadsConfig::default(), true);
-    let mxc = reserve(&uploads).await;
+    let uploads = way.to_uploads(house.open(UploadsConfig::default(), true)).await;
+    let mxc = reserve(&*uploads).await;
 
     let begins = (0..20).map(|_| uploads.begin(begin(Target::Reserved(mxc.clone()))));
     let results = futures_util::future::join_all(begins).await;
@@ -141,12 +148,11 @@ async fn of_twenty_uploads_to_one_id_one_gets_in() {
     assert_eq!(codes, [ErrorCode::CannotOverwriteMedia; 19]);
 }
 
-#[actix::test]
-async fn an_id_is_filled_by_its_owner_before_it_expires_and_once() {
+async fn an_id_is_filled_by_its_owner_before_it_expires_and_once(way: Way) {
     let house = House::new();
-    let uploads = house.open(UploadsConfig::default(), true);
+    let uploads = way.to_uploads(house.open(UploadsConfig::default(), true)).await;
     let code = async |request: Begin| uploads.begin(request).await.unwrap_err().code;
-    let mxc = reserve(&uploads).await;
+    let mxc = reserve(&*uploads).await;
     let mallory = Begin { uploader: Some("@m:a.example".parse().unwrap()), ..begin(Target::Reserved(mxc.clone())) };
     let unknown = "mxc://a.example/unknown".parse().unwrap();
 
@@ -158,7 +164,7 @@ async fn an_id_is_filled_by_its_owner_before_it_expires_and_once() {
     assert_eq!(code(begin(Target::Reserved(mxc.clone()))).await, ErrorCode::CannotOverwriteMedia);
     assert_eq!(code(mallory).await, ErrorCode::Forbidden);
 
-    let late = reserve(&uploads).await;
+    let late = reserve(&*uploads).await;
     house.clock.advance(Duration::from_hours(24));
     assert_eq!(code(begin(Target::Reserved(late))).await, ErrorCode::NotFound);
 }
@@ -167,7 +173,7 @@ async fn an_id_is_filled_by_its_owner_before_it_expires_and_once() {
 async fn two_owners_of_one_id_are_harmless_when_all_leases_are_lost() {
     let house = House::new();
     let first = house.open(UploadsConfig::default(), false);
-    let mxc = reserve(&first).await;
+    let mxc = reserve(&*first).await;
     let one = first.begin(begin(Target::Reserved(mxc.clone()))).await.unwrap();
     // A second instance that shares the store but has lost the shared state.
     let clock: Arc<dyn Clock> = house.clock.clone();
@@ -210,11 +216,10 @@ async fn an_upload_whose_actor_panicked_is_picked_up_again() {
     assert!(matches!(house.catalog.lookup(&ticket.mxc).await.unwrap(), Lookup::Ready(_)));
 }
 
-#[actix::test]
-async fn a_silent_upload_is_given_up() {
+async fn a_silent_upload_is_given_up(way: Way) {
     let house = House::new();
     let config = UploadsConfig { idle_timeout: Duration::from_millis(20), ..UploadsConfig::default() };
-    let uploads = house.open(config, true);
+    let uploads = way.to_uploads(house.open(config, true)).await;
     let ticket = uploads.begin(begin(Target::New(alice().server_name()))).await.unwrap();
     let commit = house.store(&ticket, b"hello").await;
 
@@ -239,14 +244,13 @@ async fn a_full_house_sheds() {
     uploads.begin(new()).await.unwrap();
 }
 
-#[actix::test]
-async fn a_user_has_so_many_pending_ids_and_gets_places_back() {
+async fn a_user_has_so_many_pending_ids_and_gets_places_back(way: Way) {
     let house = House::new();
     let config = UploadsConfig { max_pending_per_user: 2, ..UploadsConfig::default() };
-    let uploads = house.open(config, true);
+    let uploads = way.to_uploads(house.open(config, true)).await;
     let request = || Reserve { server_name: alice().server_name(), uploader: alice() };
-    let mxc = reserve(&uploads).await;
-    reserve(&uploads).await;
+    let mxc = reserve(&*uploads).await;
+    reserve(&*uploads).await;
 
     assert_eq!(uploads.reserve(request()).await.unwrap_err().code, ErrorCode::LimitExceeded);
     let ticket = uploads.begin(begin(Target::Reserved(mxc))).await.unwrap();
@@ -257,12 +261,11 @@ async fn a_user_has_so_many_pending_ids_and_gets_places_back() {
     uploads.reserve(request()).await.expect("an expired id gives its place back");
 }
 
-#[actix::test]
-async fn an_announced_size_over_the_limit_is_refused_and_the_id_stays_free() {
+async fn an_announced_size_over_the_limit_is_refused_and_the_id_stays_free(way: Way) {
     let house = House::new();
     let config = UploadsConfig { max_bytes: bytesize::ByteSize::b(10), ..UploadsConfig::default() };
-    let uploads = house.open(config, true);
-    let mxc = reserve(&uploads).await;
+    let uploads = way.to_uploads(house.open(config, true)).await;
+    let mxc = reserve(&*uploads).await;
     let large = Begin { declared_bytes: Some(11), ..begin(Target::Reserved(mxc.clone())) };
 
     assert_eq!(uploads.begin(large).await.unwrap_err().code, ErrorCode::TooLarge);
@@ -321,7 +324,7 @@ async fn expired_reservations_go() {
     let house = House::new();
     let config = UploadsConfig { sweep_interval: Duration::from_millis(5), ..UploadsConfig::default() };
     let uploads = house.open(config, true);
-    let mxc = reserve(&uploads).await;
+    let mxc = reserve(&*uploads).await;
     assert_eq!(house.files("reserved"), 1);
 
     house.clock.advance(Duration::from_hours(25));
