@@ -5,6 +5,8 @@
 mod catalog;
 mod keys;
 mod record;
+#[cfg(test)]
+mod tests;
 
 pub use catalog::{Catalog, CatalogError, Lookup};
 pub use keys::{blob_key, incoming_key, incoming_prefix, thumbnail_key};
