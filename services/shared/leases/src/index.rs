@@ -22,8 +22,14 @@ pub trait Indexes: Send + Sync + 'static {
     /// Lists a member unless `most` others with a score of at least `live_from` are there;
     /// says whether it did. Members below `live_from` are removed on the way. One atomic
     /// step: concurrent callers never exceed `most`.
-    async fn insert_within(&self, index: &str, member: &str, score: u64, live_from: u64, most: u64)
-    -> Result<bool, StateError>;
+    async fn insert_within(
+        &self,
+        index: &str,
+        member: &str,
+        score: u64,
+        live_from: u64,
+        most: u64,
+    ) -> Result<bool, StateError>;
 
     /// Removes a member; one that is not there is no error.
     async fn remove(&self, index: &str, member: &str) -> Result<(), StateError>;

@@ -30,3 +30,8 @@ pub trait Leases: Send + Sync + 'static {
     /// Gives a lease back; one that is no longer ours is left alone.
     async fn release(&self, lease: &Lease) -> Result<(), StateError>;
 }
+
+/// A new owner, told from every other by 128 random bits.
+pub(crate) fn new_owner() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}

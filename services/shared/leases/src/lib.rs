@@ -7,16 +7,24 @@
 mod budget;
 mod cache;
 mod config;
+mod embedded;
 mod error;
 mod index;
 mod lease;
+mod measure;
+mod redis;
 mod signal;
+#[cfg(test)]
+mod suite;
+mod topics;
 
 use std::sync::Arc;
 
+pub use self::redis::RedisState;
 pub use budget::{Budget, Budgets, Spent};
 pub use cache::Caches;
 pub use config::StateConfig;
+pub use embedded::EmbeddedState;
 pub use error::StateError;
 pub use index::{IndexEntry, Indexes};
 pub use lease::{Lease, Leases};

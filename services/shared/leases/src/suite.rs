@@ -1,0 +1,73 @@
+//! What every back end must do, written once and run over each; and what only Redis can suffer.
+
+mod bench;
+mod budgets;
+mod caches;
+mod indexes;
+mod leases;
+mod outages;
+mod server;
+mod signals;
+
+/// Makes a test of each behaviour over each back end.
+macro_rules! run_over_every_back_end {
+    ($($kind:ident: $($behaviour:ident),+;)+) => {
+        mod over_memory {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $behaviour() {
+                    super::$kind::$behaviour(super::bench::Bench::over_memory()).await;
+                }
+            )+)+
+        }
+
+        mod over_redis {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $behaviour() {
+                    let Some(server) = super::server::RedisServer::start() else { return };
+                    super::$kind::$behaviour(super::bench::Bench::over_redis(server)).await;
+                }
+            )+)+
+        }
+    };
+}
+
+run_over_every_back_end! {
+    leases:
+        one_of_many_callers_gets_the_lease,
+        a_lease_ends_when_its_time_is_over,
+        a_renewed_lease_lasts_longer,
+        each_owner_has_a_greater_fence,
+        a_lost_lease_cannot_be_renewed,
+        a_lease_that_is_not_ours_cannot_be_released,
+        leases_of_other_keys_are_free;
+    signals:
+        a_message_reaches_all_who_listen_to_its_topic_and_nobody_else,
+        messages_come_in_order_and_whole,
+        nobody_listening_is_no_error,
+        a_topic_can_be_left_and_joined_again,
+        many_callers_may_join_and_leave_at_once;
+    budgets:
+        no_more_than_the_capacity_is_spent_at_once,
+        many_callers_share_one_budget,
+        there_is_enough_after_the_time_it_said,
+        what_is_refused_costs_nothing,
+        more_than_the_capacity_empties_the_bucket_but_passes,
+        nothing_can_be_spent_from_an_empty_bucket;
+    caches:
+        a_value_is_found_until_its_time_is_over,
+        a_forgotten_value_is_gone,
+        the_last_value_counts,
+        any_bytes_can_be_kept;
+    indexes:
+        members_come_by_score_then_by_name,
+        a_range_ends_at_its_score_and_its_limit,
+        a_member_is_listed_once_and_moves,
+        a_removed_member_is_gone,
+        indexes_are_apart,
+        callers_at_once_never_exceed_the_most,
+        members_that_are_dead_make_room,
+        a_member_does_not_count_against_itself,
+        names_are_taken_as_they_are;
+}
