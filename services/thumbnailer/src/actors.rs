@@ -1,0 +1,3 @@
+//! The actors of this service.
+
+pub(crate) mod worker;

@@ -1,0 +1,68 @@
+//! JPEG: the header by our own reader, the pixels by zune-jpeg.
+
+mod header;
+
+use std::borrow::Cow;
+
+use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
+use zune_jpeg::JpegDecoder;
+
+use self::header::Colors;
+pub(super) use self::header::Header;
+use crate::{
+    error::RenderError,
+    picture::{Layout, Picture},
+};
+
+pub(super) const MAGIC: [u8; 3] = [0xff, 0xd8, 0xff];
+
+/// Decodes without converting colors: that is cheaper on the thumbnail.
+pub(super) fn decode(file: &[u8], header: &Header) -> Result<Picture, RenderError> {
+    let (width, height) = (header.size.width as usize, header.size.height as usize);
+    let options = DecoderOptions::default()
+        .set_strict_mode(false)
+        .set_max_width(width)
+        .set_max_height(height)
+        .jpeg_set_max_scans(header::MOST_SCANS);
+    let file = as_zune_reads(file, header);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&*file), options);
+    decoder.decode_headers().map_err(|error| RenderError::broken(error.to_string()))?;
+
+    let stored = decoder.input_colorspace().unwrap_or(ColorSpace::Unknown);
+    let layout = header.colors.layout();
+    // Our reader and zune's must have found the same header, else the limits were checked
+    // on another picture.
+    if decoder.dimensions() != Some((width, height)) || stored.num_components() != layout.channels() {
+        return Err(RenderError::broken("the header contradicts itself"));
+    }
+    decoder.set_options(options.jpeg_set_out_colorspace(stored));
+    let samples = decoder.decode().map_err(|error| RenderError::broken(error.to_string()))?;
+    Ok(Picture { size: header.size, layout, samples })
+}
+
+/// zune takes Adobe's "no transform" for ink, also with three components: there we say
+/// YCbCr, and take the samples as they come.
+fn as_zune_reads<'f>(file: &'f [u8], header: &Header) -> Cow<'f, [u8]> {
+    match (header.colors, header.adobe_transform_at) {
+        (Colors::Rgb, Some(at)) => {
+            let mut file = file.to_vec();
+            if let Some(transform) = file.get_mut(at) {
+                *transform = header::ADOBE_YCBCR;
+            }
+            file.into()
+        }
+        _ => file.into(),
+    }
+}
+
+impl Colors {
+    const fn layout(self) -> Layout {
+        match self {
+            Self::Gray => Layout::Gray,
+            Self::YCbCr => Layout::YCbCr,
+            Self::Rgb => Layout::Rgb,
+            Self::Cmyk { inverted } => Layout::Cmyk { inverted },
+            Self::Ycck => Layout::Ycck,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! A decoded picture, and what the steps between decoder and encoder do with it.
+
+use crate::geometry::Size;
+
+/// What the samples of a pixel are, 8 bits each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    Gray,
+    GrayAlpha,
+    Rgb,
+    Rgba,
+    YCbCr,
+    /// Ink. `inverted`: 255 is no ink, as Adobe writes it.
+    Cmyk {
+        inverted: bool,
+    },
+    /// Ink whose first three samples are coded as YCbCr; always inverted.
+    Ycck,
+}
+
+impl Layout {
+    pub(crate) const fn channels(self) -> usize {
+        match self {
+            Self::Gray => 1,
+            Self::GrayAlpha => 2,
+            Self::Rgb | Self::YCbCr => 3,
+            Self::Rgba | Self::Cmyk { .. } | Self::Ycck => 4,
+        }
+    }
+
+    pub(crate) const fn has_alpha(self) -> bool {
+        matches!(self, Self::GrayAlpha | Self::Rgba)
+    }
+}
+
+/// Pixels, row by row without gaps.
+///
+/// # Invariants
+///
+/// `samples` has exactly the length that `size` and `layout` ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Picture {
+    pub(crate) size: Size,
+    pub(crate) layout: Layout,
+    pub(crate) samples: Vec<u8>,
+}
+
+impl Picture {
+    /// Ink becomes light: `Cmyk` and `Ycck` become `Rgb`, everything else stays.
+    pub(crate) fn into_light(self) -> Self {
+        let to_light: fn([u8; 4]) -> [u8; 3] = match self.layout {
+            Layout::Cmyk { inverted: true } => |[c, m, y, k]| [c, m, y].map(|absent| multiply(absent, k)),
+            Layout::Cmyk { inverted: false } => |[c, m, y, k]| [c, m, y].map(|ink| multiply(255 - ink, 255 - k)),
+            Layout::Ycck => |[y, cb, cr, k]| ycbcr_to_rgb([y, cb, cr]).map(|ink| multiply(255 - ink, k)),
+            _ => return self,
+        };
+        let samples = self.samples.as_chunks().0.iter().flat_map(|pixel| to_light(*pixel)).collect();
+        Self { size: self.size, layout: Layout::Rgb, samples }
+    }
+}
+
+/// The product of two parts of 255, rounded.
+fn multiply(a: u8, b: u8) -> u8 {
+    let product = (u32::from(a) * u32::from(b) + 127) / 255;
+    u8::try_from(product).unwrap_or(u8::MAX)
+}
+
+/// JFIF's conversion, in 16-bit fixed point.
+fn ycbcr_to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+    let (y, cb, cr) = (i32::from(y) << 16, i32::from(cb) - 128, i32::from(cr) - 128);
+    let red = y + 91_881 * cr;
+    let green = y - 22_554 * cb - 46_802 * cr;
+    let blue = y + 116_130 * cb;
+    [red, green, blue].map(|sample| u8::try_from(((sample + 32_768) >> 16).clamp(0, 255)).unwrap_or(u8::MAX))
+}

@@ -1,0 +1,352 @@
+//! The contract over a real store and a real catalog; renderers are put in place where a
+//! test must know when they run.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+    mpsc,
+};
+
+use heliograph_blobs::{LocalStore, StorageConfig};
+use heliograph_leases::EmbeddedState;
+use heliograph_types::{SystemClock, ThumbnailMethod::Crop, ThumbnailMethod::Scale, Timestamp};
+use tempfile::TempDir;
+
+use super::*;
+
+struct Room {
+    service: Arc<Thumbnailer>,
+    deps: Deps,
+    _folder: TempDir,
+}
+
+fn open(change: impl FnOnce(&mut ThumbnailsConfig), renderer: Option<Renderer>) -> Room {
+    let folder = TempDir::new().unwrap();
+    let blobs: Arc<dyn BlobStore> = Arc::new(LocalStore::open(folder.path(), &StorageConfig::default()).unwrap());
+    let state = Arc::new(EmbeddedState::in_memory(Arc::new(SystemClock)).unwrap());
+    let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), state, Arc::new(SystemClock)));
+    let deps = Deps { blobs, catalog, tasks: TaskTracker::new() };
+    let mut config = ThumbnailsConfig { workers: std::num::NonZeroUsize::new(1), ..ThumbnailsConfig::default() };
+    change(&mut config);
+    let service = match renderer {
+        Some(renderer) => Thumbnailer::start_with(config, deps.clone(), renderer),
+        None => Thumbnailer::start(config, deps.clone()),
+    };
+    Room { service, deps, _folder: folder }
+}
+
+fn mxc(id: &str) -> Mxc {
+    format!("mxc://example.org/{id}").parse().unwrap()
+}
+
+fn request(id: &str, width: u32, height: u32) -> Render {
+    Render { mxc: mxc(id), spec: ThumbnailSpec { width, height, method: Scale, animated: false } }
+}
+
+impl Room {
+    async fn add(&self, id: &str, content_type: &str, content: &[u8]) {
+        self.add_as(id, content_type, content, true).await;
+    }
+
+    async fn add_as(&self, id: &str, content_type: &str, content: &[u8], local: bool) {
+        let blob = Key::new(format!("blobs/{id}")).unwrap();
+        self.deps.blobs.put(&blob, Bytes::copy_from_slice(content)).await.unwrap();
+        let record = MediaRecord {
+            schema: MediaRecord::SCHEMA,
+            mxc: mxc(id),
+            content_type: content_type.parse().unwrap(),
+            sniffed_type: None,
+            size_bytes: content.len() as u64,
+            sha256: String::new(),
+            blob: blob.to_string(),
+            uploader: local.then(|| "@a:example.org".parse().unwrap()),
+            file_name: None,
+            created_at: Timestamp::from_millis(1),
+        };
+        self.deps.catalog.create(&record).await.unwrap();
+    }
+
+    async fn code(&self, request: Render) -> ErrorCode {
+        self.service.render(request).await.unwrap_err().code
+    }
+
+    /// Asks in a task of its own.
+    fn ask(&self, request: Render) -> tokio::task::JoinHandle<Result<Thumbnail, Failure>> {
+        let service = Arc::clone(&self.service);
+        self.deps.tasks.spawn(async move { service.render(request).await })
+    }
+}
+
+/// A renderer that counts, tells when it starts, and waits for leave to go on.
+struct Gate {
+    begun: Arc<AtomicUsize>,
+    leave: mpsc::Sender<()>,
+    started: tokio::sync::mpsc::UnboundedReceiver<()>,
+}
+
+fn gate() -> (Gate, Renderer) {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let (leave, wait) = mpsc::channel();
+    let (start, started) = tokio::sync::mpsc::unbounded_channel();
+    let (counter, wait) = (Arc::clone(&begun), Mutex::new(wait));
+    let renderer: Renderer = Arc::new(move |_, file, _| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        start.send(()).unwrap();
+        wait.lock().unwrap_or_else(PoisonError::into_inner).recv().unwrap();
+        Ok(Rendered { format: Format::Jpeg, image: file })
+    });
+    (Gate { begun, leave, started }, renderer)
+}
+
+#[actix::test]
+async fn a_thumbnail_is_made_once_and_then_stored() {
+    let room = open(|_| {}, None);
+    room.add("sun", "image/jpeg", &crate::sample_picture()).await;
+
+    let first = room.service.render(request("sun", 320, 240)).await.unwrap();
+    let stored =
+        room.deps.blobs.get(&thumbnail_key(&mxc("sun"), &request("sun", 320, 240).spec), 1 << 20).await.unwrap();
+    // Gone: only the stored thumbnail can answer now.
+    room.deps.blobs.delete(&Key::new("blobs/sun").unwrap()).await.unwrap();
+    let second = room.service.render(request("sun", 320, 240)).await.unwrap();
+
+    assert_eq!(first.content_type.as_str(), "image/jpeg");
+    assert_eq!((&stored, &first), (&first.image, &second));
+    assert_eq!(room.code(request("sun", 640, 480)).await, ErrorCode::NotFound);
+}
+
+#[actix::test]
+async fn a_stored_thumbnail_that_is_no_picture_is_made_anew() {
+    let room = open(|_| {}, None);
+    room.add("sun", "image/jpeg", &crate::sample_picture()).await;
+    let wanted = request("sun", 32, 32);
+    let key = thumbnail_key(&wanted.mxc, &wanted.spec);
+    room.deps.blobs.put(&key, Bytes::from_static(b"<svg/>")).await.unwrap();
+
+    let thumbnail = room.service.render(wanted).await.unwrap();
+
+    assert!(thumbnail.image.starts_with(b"\xff\xd8\xff"));
+    assert_eq!(room.deps.blobs.get(&key, 1 << 20).await.unwrap(), thumbnail.image);
+}
+
+#[actix::test]
+async fn what_cannot_be_had_is_refused_with_its_reason() {
+    let room = open(|config| config.max_source_size = bytesize::ByteSize::kib(200), None);
+    room.add("text", "text/plain", &crate::sample_picture()).await;
+    room.add("noise", "application/octet-stream", &crate::sample_picture()).await;
+    room.add("svg", "image/svg+xml", b"<svg/>").await;
+    room.add("html", "image/png", b"<!doctype html>").await;
+    room.add("cut", "image/png", b"\x89PNG\r\n\x1a\n").await;
+    room.add("bomb", "image/png", &crate::testing::png_header(60_000, 60_000)).await;
+    room.add_as("theirbomb", "image/png", &crate::testing::png_header(60_000, 60_000), false).await;
+    room.add("big", "image/png", &vec![0; 201 << 10]).await;
+    room.add_as("theirbig", "image/png", &vec![0; 201 << 10], false).await;
+
+    for (id, code) in [
+        ("nothing", ErrorCode::NotFound),
+        ("text", ErrorCode::CannotThumbnail),
+        ("noise", ErrorCode::CannotThumbnail),
+        ("svg", ErrorCode::CannotThumbnail),
+        ("html", ErrorCode::CannotThumbnail),
+        ("cut", ErrorCode::CannotThumbnail),
+        ("bomb", ErrorCode::TooLarge),
+        ("theirbomb", ErrorCode::RemoteTooLarge),
+        ("big", ErrorCode::TooLarge),
+        ("theirbig", ErrorCode::RemoteTooLarge),
+    ] {
+        assert_eq!(room.code(request(id, 320, 240)).await, code, "{id}");
+    }
+}
+
+#[actix::test]
+async fn the_claimed_type_does_not_count_among_pictures() {
+    let room = open(|_| {}, None);
+    room.add("sun", "IMAGE/webp; q=1", &crate::sample_picture()).await;
+
+    assert_eq!(room.service.render(request("sun", 32, 32)).await.unwrap().content_type.as_str(), "image/jpeg");
+}
+
+#[actix::test]
+async fn absurd_sizes_are_clamped_and_share_one_thumbnail() {
+    let (mut gate, renderer) = gate();
+    let room = open(|config| config.max_width = std::num::NonZeroU32::new(1000).unwrap(), Some(renderer));
+    room.add("sun", "image/jpeg", b"\xff\xd8\xff").await;
+    gate.leave.send(()).unwrap();
+
+    room.service.render(request("sun", u32::MAX, u32::MAX)).await.unwrap();
+    let mut again = request("sun", 1001, 40_000);
+    again.spec.animated = true;
+    room.service.render(again).await.unwrap();
+
+    gate.started.recv().await.unwrap();
+    assert_eq!(gate.begun.load(Ordering::SeqCst), 1);
+}
+
+#[actix::test]
+async fn callers_at_once_share_one_render_per_kind() {
+    let (mut gate, renderer) = gate();
+    let room = open(|_| {}, Some(renderer));
+    room.add("sun", "image/jpeg", b"\xff\xd8\xff").await;
+    let other =
+        Render { spec: ThumbnailSpec { method: Crop, ..request("sun", 32, 32).spec }, ..request("sun", 32, 32) };
+
+    let asked: Vec<_> = (0..20).map(|_| room.ask(request("sun", 32, 32))).collect();
+    gate.started.recv().await.unwrap();
+    let late = room.ask(request("sun", 32, 32));
+    let different = room.ask(other);
+    gate.leave.send(()).unwrap();
+    gate.leave.send(()).unwrap();
+
+    for answer in asked.into_iter().chain([late, different]) {
+        assert_eq!(answer.await.unwrap().unwrap().image, &b"\xff\xd8\xff"[..]);
+    }
+    assert_eq!(gate.begun.load(Ordering::SeqCst), 2);
+}
+
+#[actix::test]
+async fn a_caller_that_leaves_does_not_cancel_what_others_await() {
+    let (mut gate, renderer) = gate();
+    let room = open(|_| {}, Some(renderer));
+    room.add("sun", "image/jpeg", b"\xff\xd8\xff").await;
+
+    let first = room.ask(request("sun", 32, 32));
+    gate.started.recv().await.unwrap();
+    let second = room.ask(request("sun", 32, 32));
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    gate.leave.send(()).unwrap();
+
+    assert!(second.await.unwrap().is_ok());
+    assert_eq!(gate.begun.load(Ordering::SeqCst), 1);
+}
+
+#[actix::test]
+async fn what_has_begun_is_stored_even_if_all_have_left() {
+    let (mut gate, renderer) = gate();
+    let room = open(|_| {}, Some(renderer));
+    room.add("sun", "image/jpeg", b"\xff\xd8\xff").await;
+
+    let only = room.ask(request("sun", 32, 32));
+    gate.started.recv().await.unwrap();
+    only.abort();
+    gate.leave.send(()).unwrap();
+    room.deps.tasks.close();
+    room.deps.tasks.wait().await;
+
+    assert!(room.service.render(request("sun", 32, 32)).await.is_ok());
+    assert_eq!(gate.begun.load(Ordering::SeqCst), 1);
+}
+
+#[actix::test]
+async fn what_nobody_awaits_any_more_is_not_begun() {
+    let (mut gate, renderer) = gate();
+    let room = open(|_| {}, Some(renderer));
+    for id in ["a", "b", "c", "d"] {
+        room.add(id, "image/jpeg", b"\xff\xd8\xff").await;
+    }
+
+    let first = room.ask(request("a", 32, 32));
+    gate.started.recv().await.unwrap();
+    // One waits behind the worker, the others for room.
+    let waiting = ["b", "c", "d"].map(|id| room.ask(request(id, 32, 32)));
+    while room.service.studio.queue.available_permits() > 128 - 4 {
+        tokio::task::yield_now().await;
+    }
+    for task in &waiting {
+        task.abort();
+    }
+    for task in waiting {
+        assert!(task.await.unwrap_err().is_cancelled());
+    }
+    gate.leave.send(()).unwrap();
+    first.await.unwrap().unwrap();
+    room.deps.tasks.close();
+    room.deps.tasks.wait().await;
+
+    assert_eq!(gate.begun.load(Ordering::SeqCst), 1);
+    assert_eq!(room.service.studio.queue.available_permits(), 128);
+    assert_eq!(room.service.studio.files.available_permits(), FILES_PER_WORKER);
+}
+
+#[actix::test]
+async fn a_full_queue_refuses_at_once_and_recovers() {
+    let (mut gate, renderer) = gate();
+    let room = open(|config| config.queue_limit = std::num::NonZeroUsize::MIN, Some(renderer));
+    for id in ["a", "b"] {
+        room.add(id, "image/jpeg", b"\xff\xd8\xff").await;
+    }
+
+    let first = room.ask(request("a", 32, 32));
+    gate.started.recv().await.unwrap();
+    let refused = room.service.render(request("b", 32, 32)).await.unwrap_err();
+    gate.leave.send(()).unwrap();
+    first.await.unwrap().unwrap();
+
+    assert_eq!((refused.code, refused.retry_after), (ErrorCode::LimitExceeded, Some(RETRY_AFTER)));
+    assert!(room.service.render(request("a", 32, 32)).await.is_ok(), "stored ones need no room");
+    gate.leave.send(()).unwrap();
+    assert!(room.service.render(request("b", 32, 32)).await.is_ok());
+}
+
+#[actix::test]
+async fn who_waits_too_long_is_sent_away_to_come_again() {
+    let (mut gate, renderer) = gate();
+    let room = open(|config| config.timeout = Duration::from_millis(1), Some(renderer));
+    room.add("sun", "image/jpeg", b"\xff\xd8\xff").await;
+    let studio = Arc::clone(&room.service.studio);
+
+    // Rendering never ends by itself, so this can only end by the timeout.
+    let failure = loop {
+        let outcome = room.service.render(request("sun", 32, 32)).await;
+        if gate.started.try_recv().is_ok() {
+            break outcome.unwrap_err();
+        }
+    };
+    gate.leave.send(()).unwrap();
+    drop(studio);
+
+    assert_eq!(failure.code, ErrorCode::LimitExceeded);
+}
+
+#[actix::test]
+async fn a_decoder_that_panics_costs_one_thumbnail_and_no_thread() {
+    let panics = Arc::new(AtomicBool::new(true));
+    let first = Arc::clone(&panics);
+    let renderer: Renderer = Arc::new(move |_, file, _| {
+        assert!(!first.load(Ordering::SeqCst), "a fault in a decoder, on purpose");
+        Ok(Rendered { format: Format::Png, image: file })
+    });
+    let room = open(|_| {}, Some(renderer));
+    room.add("sun", "image/png", b"\x89PNG\r\n\x1a\n").await;
+
+    // More often than there are threads.
+    for _ in 0..5 {
+        assert_eq!(room.code(request("sun", 32, 32)).await, ErrorCode::CannotThumbnail);
+    }
+    panics.store(false, Ordering::SeqCst);
+
+    assert!(room.service.render(request("sun", 32, 32)).await.is_ok());
+    assert_eq!(room.service.studio.files.available_permits(), FILES_PER_WORKER);
+}
+
+#[actix::test]
+async fn a_thumbnail_that_the_contract_cannot_carry_is_refused_and_not_stored() {
+    let huge = Bytes::from(vec![0xff; 1 + (32 << 20)]);
+    let renderer: Renderer = Arc::new(move |_, _, _| Ok(Rendered { format: Format::Png, image: huge.clone() }));
+    let room = open(|_| {}, Some(renderer));
+    room.add("noise", "image/png", b"\x89PNG\r\n\x1a\n").await;
+    let wanted = request("noise", 9000, 9000);
+    let key = thumbnail_key(&wanted.mxc, &wanted.spec);
+
+    assert_eq!(room.code(wanted).await, ErrorCode::TooLarge);
+    assert!(room.deps.blobs.size_of(&key).await.unwrap_err().is_not_found());
+}
+
+#[actix::test]
+async fn it_can_stand_behind_the_contract() {
+    let room = open(|_| {}, None);
+    room.add("sun", "image/jpeg", &crate::sample_picture()).await;
+    let service: Arc<dyn ThumbnailService> = room.service;
+
+    assert!(service.render(request("sun", 96, 96)).await.is_ok());
+}
