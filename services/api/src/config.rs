@@ -22,6 +22,9 @@ heliograph_settings::settings! {
         pub head_timeout: Duration = Duration::from_secs(30),
         /// How long a body may stand still; then the upload is given up with 408.
         pub body_timeout: Duration = Duration::from_secs(30),
+        /// How much of the body of a refused upload is read and dropped, so that the client
+        /// sees the answer and not a broken connection.
+        pub drained_bytes: ByteSize = ByteSize::mib(128),
         /// Whether the token may stand in the query (`access_token`), as old clients send
         /// it. Deprecated by the specification since v1.11.
         pub query_token: bool = true,

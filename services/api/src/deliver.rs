@@ -112,7 +112,8 @@ pub(crate) type Pieces = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, actix
 pub(crate) async fn open(front: &Front, record: &MediaRecord, part: Range<u64>) -> Result<Opened, ApiError> {
     let length = part.end - part.start;
     if front.hot.takes(record.size_bytes) {
-        let (source, content) = hot(front, &record.blob, record.size_bytes).await?;
+        let found = find_small(front, &key(&record.blob)?, record.size_bytes).await?;
+        let (source, content) = found.ok_or_else(|| Failure::internal("the stored content is missing"))?;
         metrics::delivered(source, length);
         let bounds = usize::try_from(part.start).unwrap_or(usize::MAX)..usize::try_from(part.end).unwrap_or(usize::MAX);
         if bounds.end > content.len() {
@@ -128,14 +129,23 @@ pub(crate) async fn open(front: &Front, record: &MediaRecord, part: Range<u64>) 
     }))))
 }
 
-/// A small blob, from memory if it is there.
-pub(crate) async fn hot(front: &Front, blob: &str, most_bytes: u64) -> Result<(&'static str, Bytes), ApiError> {
-    if let Some(content) = front.hot.find(blob) {
-        return Ok(("hot", content));
+/// A small blob, and whether memory had it.
+pub(crate) async fn find_small(
+    front: &Front,
+    key: &Key,
+    most_bytes: u64,
+) -> Result<Option<(&'static str, Bytes)>, ApiError> {
+    if let Some(content) = front.hot.find(key.as_str()) {
+        return Ok(Some(("hot", content)));
     }
-    let content = front.blobs.get(&key(blob)?, most_bytes).await?;
-    front.hot.keep(blob, content.clone());
-    Ok(("store", content))
+    match front.blobs.get(key, most_bytes).await {
+        Ok(content) => {
+            front.hot.keep(key.as_str(), content.clone());
+            Ok(Some(("store", content)))
+        }
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn key(blob: &str) -> Result<Key, ApiError> {

@@ -16,6 +16,7 @@ mod metrics;
 mod params;
 mod range;
 mod receive;
+mod refuse;
 mod remote_keys;
 mod routes;
 mod server;

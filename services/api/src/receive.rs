@@ -13,6 +13,7 @@ use heliograph_catalog::blob_key;
 use heliograph_proto::{Begin, Commit, Ticket, UploadService};
 use heliograph_types::{ContentType, ErrorCode, Failure, FileName, Mxc};
 use sha2::{Digest, Sha256};
+use tracing::Instrument;
 
 use crate::{error::ApiError, server::Front};
 
@@ -29,7 +30,12 @@ pub(crate) struct Described {
 
 /// Takes the body and makes it the content of the target. When this answers, bytes and
 /// record are durable. When it fails, or the client leaves, nothing stays.
-pub(crate) async fn upload(front: &Front, begin: Begin, described: Described, body: Payload) -> Result<Mxc, ApiError> {
+pub(crate) async fn upload(
+    front: &Front,
+    begin: Begin,
+    described: Described,
+    body: &mut Payload,
+) -> Result<Mxc, ApiError> {
     let ticket = front.uploads.begin(begin).await?;
     let upload = Upload::new(front, ticket);
     let writer = front.blobs.begin(&blob_key(upload.ticket().blob_id.as_str())).await?;
@@ -49,13 +55,13 @@ async fn receive(
     front: &Front,
     ticket: &Ticket,
     mut writer: Box<dyn BlobWriter>,
-    mut body: Payload,
+    body: &mut Payload,
 ) -> Result<Received, ApiError> {
     let mut size_bytes = 0_u64;
     let mut hasher = Sha256::new();
     let mut beginning = Vec::new();
     let mut reported_at = Instant::now();
-    while let Some(piece) = next_piece(front, &mut body).await? {
+    while let Some(piece) = next_piece(front, body).await? {
         size_bytes += piece.len() as u64;
         if size_bytes > ticket.max_bytes {
             writer.abort().await;
@@ -127,7 +133,7 @@ impl Upload {
             file_name: described.file_name,
         };
         let completion = complete(Arc::clone(&self.uploads), received.writer, commit);
-        let completed = self.work.tasks.spawn_on(completion, &front.runtime).await;
+        let completed = self.work.tasks.spawn_on(completion.in_current_span(), &front.runtime).await;
         completed.map_err(|error| Failure::internal(format!("the upload was not completed: {error}")))??;
         Ok(mxc)
     }
@@ -158,6 +164,6 @@ impl Drop for Upload {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket.take() else { return };
         let uploads = Arc::clone(&self.uploads);
-        self.work.tasks.spawn_on(async move { abort(&*uploads, &ticket).await }, &self.work.runtime);
+        self.work.tasks.spawn_on(async move { abort(&*uploads, &ticket).await }.in_current_span(), &self.work.runtime);
     }
 }

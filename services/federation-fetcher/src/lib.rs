@@ -1,1 +1,24 @@
-//! Placeholder.
+//! Media and keys of other servers: the only way out.
+//!
+//! Talks to strangers, at public addresses alone, and decodes nothing. What it fetches
+//! enters like every upload: a blob that a ticket names, and a commit.
+
+mod actors;
+mod ask;
+mod content;
+mod delimiter;
+mod disposition;
+mod fetch;
+mod flight;
+mod keys;
+mod metrics;
+mod multipart;
+mod origin;
+mod service;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+pub use disposition::read_file_name;
+pub use heliograph_matrix::FederationConfig;
+pub use service::{Deps, FederationFetcher};

@@ -1,1 +1,21 @@
-fn main() {}
+//! The binary: one role, or all of them in one process, and the operator's commands.
+//!
+//! Owns the command line, the settings as a whole and the wiring; knows no protocol.
+
+mod assemble;
+mod cli;
+mod commands;
+mod data_folder;
+mod development;
+mod failure;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{cli::Cli, failure::Failed};
+
+fn main() -> ExitCode {
+    commands::execute(&Cli::parse()).unwrap_or_else(Failed::report)
+}

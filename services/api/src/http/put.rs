@@ -14,21 +14,29 @@ use crate::{
     error::ApiError,
     http::upload::{declared_bytes, described},
     params, receive,
+    refuse::refuse,
     server::Front,
 };
 
-pub(crate) async fn handle(front: Data<Front>, request: HttpRequest, body: Payload) -> Result<HttpResponse, ApiError> {
-    let requester = auth::user(&front, &request).await?;
-    let mxc = params::mxc(&request)?;
-    let described = described(&front, &request)?;
+pub(crate) async fn handle(front: Data<Front>, request: HttpRequest, mut body: Payload) -> HttpResponse {
+    match store(&front, &request, &mut body).await {
+        Ok(answer) => answer,
+        Err(error) => refuse(&front, error, body).await,
+    }
+}
+
+async fn store(front: &Front, request: &HttpRequest, body: &mut Payload) -> Result<HttpResponse, ApiError> {
+    let requester = auth::user(front, request).await?;
+    let mxc = params::mxc(request)?;
+    let described = described(front, request)?;
     if !front.is_ours(&mxc.server_name) {
         return Err(Failure::not_found().into());
     }
     let begin = Begin {
         target: Target::Reserved(mxc),
         uploader: Some(requester.user_id),
-        declared_bytes: declared_bytes(&request),
+        declared_bytes: declared_bytes(request),
     };
-    receive::upload(&front, begin, described, body).await?;
+    receive::upload(front, begin, described, body).await?;
     Ok(HttpResponse::Ok().json(json!({})))
 }

@@ -72,7 +72,8 @@ async fn find(
 /// The thumbnail of content that is here.
 pub(crate) async fn stored_or_rendered(front: &Front, mxc: Mxc, spec: ThumbnailSpec) -> Result<Thumbnail, ApiError> {
     let key = thumbnail_key(&mxc, &spec);
-    if let Ok((_, image)) = deliver::hot(front, key.as_str(), front.config.hot_file_bytes.as_u64()).await
+    // A larger one is not kept in memory, and is left to the thumbnailer as one that is missing.
+    if let Ok(Some((_, image))) = deliver::find_small(front, &key, front.config.hot_file_bytes.as_u64()).await
         && let Some(content_type) = picture_type(&image)
     {
         return Ok(Thumbnail { content_type, image });

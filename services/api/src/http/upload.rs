@@ -15,18 +15,26 @@ use crate::{
     error::ApiError,
     params::Query,
     receive::{self, Described},
+    refuse::refuse,
     server::Front,
 };
 
-pub(crate) async fn handle(front: Data<Front>, request: HttpRequest, body: Payload) -> Result<HttpResponse, ApiError> {
-    let requester = auth::user(&front, &request).await?;
-    let described = described(&front, &request)?;
+pub(crate) async fn handle(front: Data<Front>, request: HttpRequest, mut body: Payload) -> HttpResponse {
+    match store(&front, &request, &mut body).await {
+        Ok(answer) => answer,
+        Err(error) => refuse(&front, error, body).await,
+    }
+}
+
+async fn store(front: &Front, request: &HttpRequest, body: &mut Payload) -> Result<HttpResponse, ApiError> {
+    let requester = auth::user(front, request).await?;
+    let described = described(front, request)?;
     let begin = Begin {
         target: Target::New(requester.user_id.server_name()),
         uploader: Some(requester.user_id),
-        declared_bytes: declared_bytes(&request),
+        declared_bytes: declared_bytes(request),
     };
-    let mxc = receive::upload(&front, begin, described, body).await?;
+    let mxc = receive::upload(front, begin, described, body).await?;
     Ok(HttpResponse::Ok().json(json!({ "content_uri": mxc.to_string() })))
 }
 

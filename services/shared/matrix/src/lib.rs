@@ -1,1 +1,35 @@
-//! Placeholder.
+//! Matrix between servers: signatures, keys, discovery, and who a token belongs to.
+//!
+//! Goes out to strangers only through clients whose addresses are guarded; knows no service
+//! and no media.
+
+mod base64;
+mod canonical;
+mod client;
+mod config;
+mod discovery;
+mod flight;
+mod guard;
+mod key_document;
+mod key_id;
+mod signing_key;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod token;
+mod well_known;
+mod whoami;
+mod whoami_request;
+mod x_matrix;
+
+pub use client::{BodyError, ClientError, GuardedClient, Reason, build_homeserver_client, read_body};
+pub use config::{FederationConfig, HomeserverConfig, PreviewsConfig};
+pub use discovery::{Destination, Discovery, InvalidHost};
+pub use flight::Flights;
+pub use guard::{AddressPolicy, GuardedResolver, Lookup, Refused, SystemLookup};
+pub use key_document::{InvalidKeyDocument, KeyDocument, MOST_KEY_DOCUMENT_BYTES};
+pub use key_id::{InvalidKeyId, KeyId};
+pub use signing_key::{SigningKey, SigningKeyError};
+pub use token::{AuthError, DevelopmentTokens, Presented, Refusal, Requester, TokenChecker};
+pub use whoami::{Homeserver, Whoami};
+pub use whoami_request::read_retry_after;
+pub use x_matrix::{Credentials, InvalidCredentials, SignedRequest};

@@ -1,1 +1,28 @@
-//! Placeholder.
+//! The life of a process: telemetry, threads, health, gRPC and HTTP at the edges, an
+//! ordered shutdown.
+//!
+//! Knows actix, tonic and the exporters; knows no service and no contract. What a role does
+//! is its own; how it starts, is watched and ends is here.
+
+mod grpc;
+mod health;
+mod http_span;
+mod life;
+mod listen;
+mod metrics;
+mod readiness;
+mod run;
+mod telemetry;
+mod trace;
+
+pub use grpc::{GrpcServerConfig, serve_grpc};
+pub use health::{Health, configure_health, serve_health};
+pub use http_span::http_span;
+pub use life::{Arbiters, Ended, Life, ProcessConfig};
+pub use listen::{ListenError, bind};
+pub use metrics::{Metrics, MetricsError};
+pub use readiness::{Readiness, Report};
+pub use run::run;
+pub use telemetry::{LogFilter, LogFormat, SampleRatio, Telemetry, TelemetryConfig, TelemetryError};
+/// The services that [`serve_grpc`] serves.
+pub use tonic::service::Routes;

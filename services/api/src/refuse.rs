@@ -1,0 +1,44 @@
+//! Refusing an upload whose body is still on its way.
+//!
+//! A client that sends on while nobody reads would not see the answer: its connection is
+//! reset, or it waits for ever. So the answer leaves at once, and what still arrives is
+//! dropped, within limits.
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    body::{self, SizedStream},
+    web::Payload,
+};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+
+use crate::{error::ApiError, server::Front};
+
+/// A client that stands still so long has seen the answer.
+const STANDSTILL: Duration = Duration::from_secs(2);
+
+/// The answer to an upload that is refused; the rest of the body is read and dropped.
+pub(crate) async fn refuse(front: &Front, error: ApiError, rest: Payload) -> HttpResponse {
+    let (mut head, content) = error.error_response().into_parts();
+    let content = body::to_bytes(content).await.unwrap_or_default();
+    head.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+    let length = content.len() as u64;
+    let most_bytes = front.config.drained_bytes.as_u64();
+    let dropping = stream::once(async move {
+        drop_rest(rest, most_bytes).await;
+        Ok::<_, actix_web::Error>(Bytes::new())
+    });
+    let answer = stream::once(async move { Ok(content) }).chain(dropping);
+    head.set_body(SizedStream::new(length, answer)).map_into_boxed_body()
+}
+
+async fn drop_rest(mut rest: Payload, most_bytes: u64) {
+    let mut dropped = 0;
+    while dropped < most_bytes
+        && let Ok(Some(Ok(piece))) = tokio::time::timeout(STANDSTILL, rest.next()).await
+    {
+        dropped += piece.len() as u64;
+    }
+}

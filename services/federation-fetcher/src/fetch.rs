@@ -1,0 +1,246 @@
+//! One fetch from its first question to its commit.
+//!
+//! What arrives goes at the same time to those who wait and into a blob of ours. Nothing is
+//! kept of a fetch that fails.
+
+use std::{sync::Arc, time::Duration};
+
+use heliograph_blobs::{BlobStore, BlobWriter, Key};
+use heliograph_catalog::{Catalog, MediaRecord, blob_key};
+use heliograph_proto::{Begin, Commit, Fetch, Target, Ticket, UploadService};
+use heliograph_types::{ContentType, ErrorCode, Failure, Mxc};
+use sha2::{Digest, Sha256};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ask::Asker,
+    content::Content,
+    flight::{Head, Pilot, Stored},
+    verdict::{Blame, FetchError},
+};
+
+/// How often the orchestrator hears that a fetch is alive.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+/// How often to look for the copy that another instance is making.
+const LOOK_FOR_COPY_EVERY: Duration = Duration::from_millis(250);
+/// Types are told by so many bytes at the beginning.
+const SNIFFED_BYTES: usize = 8 << 10;
+
+/// Fetches media.
+pub(crate) struct Fetcher {
+    pub(crate) asker: Asker,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) uploads: Arc<dyn UploadService>,
+    pub(crate) fetch_timeout: Duration,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// Who makes the copy.
+enum Turn {
+    /// We do. If it took a while, the origin is to be asked again.
+    Ours { ticket: Ticket, has_waited: bool },
+    /// Another instance has done so.
+    Copied(Arc<MediaRecord>),
+}
+
+impl Fetcher {
+    /// Fetches; tells `pilot` of head and pieces, and answers where it is stored.
+    pub(crate) async fn run(&self, request: &Fetch, pilot: &Pilot) -> Result<Stored, FetchError> {
+        let deadline = Instant::now() + self.fetch_timeout;
+        if let Some(record) = self.find_copy(&request.mxc).await? {
+            return serve_copy(&record, pilot);
+        }
+        let content = self.bounded(deadline, self.asker.open(request)).await?;
+        let declared_bytes = content.head.size_bytes;
+        let mut content = Some(content);
+        let turn = self.take_turn(&request.mxc, declared_bytes, &mut content);
+        match self.bounded(deadline, turn).await? {
+            Turn::Copied(record) => serve_copy(&record, pilot),
+            Turn::Ours { ticket, has_waited } => {
+                let result = self.fill(request, &ticket, content.filter(|_| !has_waited), pilot, deadline).await;
+                if result.is_err() {
+                    self.abort(&ticket).await;
+                }
+                result
+            }
+        }
+    }
+
+    async fn find_copy(&self, mxc: &Mxc) -> Result<Option<Arc<MediaRecord>>, FetchError> {
+        self.catalog.find(mxc).await.map_err(FetchError::ours)
+    }
+
+    /// Until `deadline` or shutdown, whatever comes first.
+    async fn bounded<T>(
+        &self,
+        deadline: Instant,
+        work: impl Future<Output = Result<T, FetchError>>,
+    ) -> Result<T, FetchError> {
+        tokio::select! {
+            result = timeout_at(deadline, work) => {
+                result.unwrap_or_else(|_| Err(FetchError::origin("the fetch took too long")))
+            }
+            () = self.shutdown.cancelled() => Err(FetchError::ours(Failure::unavailable("shutting down"))),
+        }
+    }
+
+    /// Asks for admission. While another instance makes the copy, waits for it, and takes
+    /// over if it gives up; the origin's answer is let go meanwhile.
+    async fn take_turn(
+        &self,
+        mxc: &Mxc,
+        declared_bytes: Option<u64>,
+        content: &mut Option<Content>,
+    ) -> Result<Turn, FetchError> {
+        let mut has_waited = false;
+        loop {
+            let begin = Begin { target: Target::Remote(mxc.clone()), uploader: None, declared_bytes };
+            match self.uploads.begin(begin).await {
+                Ok(ticket) => return Ok(Turn::Ours { ticket, has_waited }),
+                Err(failure) if failure.code == ErrorCode::CannotOverwriteMedia => {}
+                Err(failure) if failure.code == ErrorCode::TooLarge => return Err(FetchError::too_large()),
+                Err(failure) => return Err(FetchError::ours(failure)),
+            }
+            (*content, has_waited) = (None, true);
+            if let Some(record) = self.wait_for_copy(mxc).await? {
+                return Ok(Turn::Copied(record));
+            }
+        }
+    }
+
+    async fn wait_for_copy(&self, mxc: &Mxc) -> Result<Option<Arc<MediaRecord>>, FetchError> {
+        const LOOKS_BETWEEN_TRIES: usize = 8;
+        for _ in 0..LOOKS_BETWEEN_TRIES {
+            if let Some(record) = self.find_copy(mxc).await? {
+                return Ok(Some(record));
+            }
+            sleep(LOOK_FOR_COPY_EVERY).await;
+        }
+        Ok(None)
+    }
+
+    /// Fills the blob of `ticket` and commits it.
+    async fn fill(
+        &self,
+        request: &Fetch,
+        ticket: &Ticket,
+        content: Option<Content>,
+        pilot: &Pilot,
+        deadline: Instant,
+    ) -> Result<Stored, FetchError> {
+        let mut content = match content {
+            Some(content) => content,
+            None => self.bounded(deadline, self.asker.open(request)).await?,
+        };
+        content.limit(ticket.max_bytes)?;
+        let key = blob_key(ticket.blob_id.as_str());
+        let mut writer = self.blobs.begin(&key).await.map_err(FetchError::ours)?;
+        pilot.head(content.head.clone());
+        let copied = self.bounded(deadline, self.copy(&mut content, writer.as_mut(), ticket, pilot)).await;
+        let copied = match copied {
+            Ok(copied) => copied,
+            Err(error) => {
+                writer.abort().await;
+                return Err(error);
+            }
+        };
+        writer.finish().await.map_err(FetchError::ours)?;
+        let size_bytes = copied.size_bytes;
+        self.commit(copied.into_commit(ticket, content.head)).await?;
+        Ok(Stored { key, size_bytes })
+    }
+
+    async fn copy(
+        &self,
+        content: &mut Content,
+        writer: &mut dyn BlobWriter,
+        ticket: &Ticket,
+        pilot: &Pilot,
+    ) -> Result<Copied, FetchError> {
+        let mut copied = Copied::default();
+        let mut told_at = Instant::now();
+        while let Some(piece) = content.next().await? {
+            copied.observe(&piece);
+            pilot.piece(piece.clone());
+            writer.write(piece).await.map_err(FetchError::ours)?;
+            if told_at.elapsed() >= PROGRESS_EVERY {
+                self.uploads.progress(ticket, copied.size_bytes).await.map_err(FetchError::ours)?;
+                told_at = Instant::now();
+            }
+        }
+        Ok(copied)
+    }
+
+    /// May be called again after success, so one more try does no harm.
+    async fn commit(&self, commit: Commit) -> Result<(), FetchError> {
+        let first = self.uploads.commit(commit.clone()).await;
+        match first {
+            Err(failure) if failure.code.may_be_retried() => self.uploads.commit(commit).await,
+            other => other,
+        }
+        .map_err(FetchError::ours)
+    }
+
+    /// If this fails too, the orchestrator removes the remains by itself.
+    async fn abort(&self, ticket: &Ticket) {
+        if let Err(error) = self.uploads.abort(ticket).await {
+            tracing::warn!(mxc = %ticket.mxc, %error, "a failed fetch could not be aborted");
+        }
+    }
+}
+
+fn serve_copy(record: &MediaRecord, pilot: &Pilot) -> Result<Stored, FetchError> {
+    let key = Key::new(record.blob.clone()).map_err(|error| FetchError::ours(Failure::internal(error.to_string())))?;
+    pilot.head(Head {
+        content_type: record.content_type.clone(),
+        file_name: record.file_name.clone(),
+        size_bytes: Some(record.size_bytes),
+    });
+    Ok(Stored { key, size_bytes: record.size_bytes })
+}
+
+/// What was learned of the bytes while they passed.
+#[derive(Default)]
+struct Copied {
+    size_bytes: u64,
+    hasher: Sha256,
+    beginning: Vec<u8>,
+}
+
+impl Copied {
+    fn observe(&mut self, piece: &[u8]) {
+        self.size_bytes += piece.len() as u64;
+        self.hasher.update(piece);
+        let wanted = SNIFFED_BYTES.saturating_sub(self.beginning.len()).min(piece.len());
+        self.beginning.extend_from_slice(&piece[..wanted]);
+    }
+
+    fn into_commit(self, ticket: &Ticket, head: Head) -> Commit {
+        let sniffed = infer::get(&self.beginning).and_then(|kind| kind.mime_type().parse::<ContentType>().ok());
+        Commit {
+            ticket: ticket.clone(),
+            size_bytes: self.size_bytes,
+            sha256: self.hasher.finalize().into(),
+            content_type: head.content_type,
+            sniffed_type: sniffed,
+            file_name: head.file_name,
+        }
+    }
+}
+
+/// What the origin is to be told by its actor.
+impl FetchError {
+    pub(crate) fn into_outcome(self, missing: Duration, failed: Duration) -> crate::origin::Outcome {
+        use crate::origin::Outcome;
+        match self.blame {
+            Blame::Missing => Outcome::MediaFailed(self.failure, missing),
+            Blame::Media => Outcome::MediaFailed(self.failure, failed),
+            Blame::Throttle(span) => Outcome::Throttled(span),
+            Blame::Origin => Outcome::OriginFailed,
+            Blame::Nobody => Outcome::Answered,
+            Blame::Ours => Outcome::Ours,
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! One fetch as those who wait for it see it: its head, its latest bytes, its end.
+//!
+//! Memory is bounded: only a window of the latest bytes is kept. Who is behind it, be it
+//! late or slow, waits for the commit and goes on in the stored blob. So nobody slows the
+//! fetch down and nobody makes it grow.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use heliograph_blobs::{BlobStore, Key};
+use heliograph_proto::{MediaBody, RemoteMedia};
+use heliograph_types::{ContentType, Failure, FileName};
+use tokio::sync::watch;
+
+/// Bytes kept in memory per fetch.
+const WINDOW_BYTES: usize = 4 << 20;
+/// What a piece costs besides its bytes: tiny pieces must not fill memory either.
+const PIECE_COST: usize = 64;
+
+/// What the origin says of the content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) content_type: ContentType,
+    pub(crate) file_name: Option<FileName>,
+    pub(crate) size_bytes: Option<u64>,
+}
+
+/// Where the content is after the commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) key: Key,
+    pub(crate) size_bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    head: Option<Head>,
+    /// Pieces with the offset of each, without gaps.
+    window: VecDeque<(u64, Bytes)>,
+    window_cost: usize,
+    arrived_bytes: u64,
+    end: Option<Result<Stored, Failure>>,
+}
+
+/// What a reader does next.
+enum Step {
+    Take(Bytes),
+    Open(Stored),
+    Wait,
+    End(Result<(), Failure>),
+}
+
+impl State {
+    fn push(&mut self, piece: Bytes) {
+        self.window_cost += piece.len() + PIECE_COST;
+        let offset = self.arrived_bytes;
+        self.arrived_bytes += piece.len() as u64;
+        self.window.push_back((offset, piece));
+        while self.window_cost > WINDOW_BYTES
+            && let Some((_, gone)) = self.window.pop_front()
+        {
+            self.window_cost -= gone.len() + PIECE_COST;
+        }
+    }
+
+    /// The rest of the piece that holds `offset`, if it is still here.
+    fn find_piece(&self, offset: u64) -> Option<Bytes> {
+        let behind = self.window.partition_point(|(start, _)| *start <= offset);
+        let (start, piece) = self.window.get(behind.checked_sub(1)?)?;
+        let skip = usize::try_from(offset - start).ok()?;
+        (skip < piece.len()).then(|| piece.slice(skip..))
+    }
+
+    fn step(&self, offset: u64) -> Step {
+        match (self.find_piece(offset), &self.end) {
+            (_, Some(Err(failure))) => Step::End(Err(failure.clone())),
+            (Some(piece), _) => Step::Take(piece),
+            (None, Some(Ok(stored))) if offset < stored.size_bytes => Step::Open(stored.clone()),
+            (None, Some(Ok(_))) => Step::End(Ok(())),
+            (None, None) => Step::Wait,
+        }
+    }
+}
+
+/// The fetch's end of a flight. Dropped without an end, the flight fails.
+#[derive(Debug)]
+pub(crate) struct Pilot(watch::Sender<State>);
+
+/// A flight, for all who wait for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Flight(watch::Receiver<State>);
+
+/// Begins a flight.
+pub(crate) fn take_off() -> (Pilot, Flight) {
+    let (sender, receiver) = watch::channel(State::default());
+    (Pilot(sender), Flight(receiver))
+}
+
+impl Pilot {
+    /// The head has arrived: callers can begin to answer.
+    pub(crate) fn head(&self, head: Head) {
+        self.0.send_modify(|state| state.head = Some(head));
+    }
+
+    /// The next bytes have arrived; not empty.
+    pub(crate) fn piece(&self, piece: Bytes) {
+        self.0.send_modify(|state| state.push(piece));
+    }
+
+    /// The content is durable, or there is none.
+    pub(crate) fn land(&self, end: Result<Stored, Failure>) {
+        self.0.send_modify(|state| {
+            state.end.get_or_insert(end);
+        });
+    }
+}
+
+fn crashed() -> Failure {
+    Failure::internal("the fetch ended without a result")
+}
+
+impl Flight {
+    /// Waits for the head; then the body follows the fetch from its first byte.
+    pub(crate) async fn board(mut self, blobs: Arc<dyn BlobStore>) -> Result<RemoteMedia, Failure> {
+        let head = loop {
+            {
+                let state = self.0.borrow_and_update();
+                match (&state.head, &state.end) {
+                    (_, Some(Err(failure))) => return Err(failure.clone()),
+                    (Some(head), _) => break head.clone(),
+                    (None, _) => {}
+                }
+            }
+            self.0.changed().await.map_err(|_| crashed())?;
+        };
+        let Head { content_type, file_name, size_bytes } = head;
+        Ok(RemoteMedia { content_type, file_name, size_bytes, body: self.follow(blobs) })
+    }
+
+    /// Bytes from the window, then the rest from the store if the window was too small.
+    fn follow(self, blobs: Arc<dyn BlobStore>) -> MediaBody {
+        let pieces = stream::try_unfold((self, 0_u64, false), move |(mut flight, offset, is_over)| {
+            let blobs = Arc::clone(&blobs);
+            async move {
+                if is_over {
+                    return Ok(None);
+                }
+                match flight.next_step(offset).await? {
+                    Step::Take(piece) => {
+                        let next = offset + piece.len() as u64;
+                        let piece: MediaBody = Box::pin(stream::once(async { Ok(piece) }));
+                        Ok(Some((piece, (flight, next, false))))
+                    }
+                    Step::Open(stored) => {
+                        let rest = blobs.open(&stored.key, offset..stored.size_bytes).await?;
+                        let rest: MediaBody = Box::pin(rest.map_err(Failure::from));
+                        Ok(Some((rest, (flight, stored.size_bytes, true))))
+                    }
+                    Step::Wait => Err(crashed()),
+                    Step::End(end) => end.map(|()| None),
+                }
+            }
+        });
+        Box::pin(pieces.try_flatten().boxed())
+    }
+
+    /// Never `Wait`.
+    async fn next_step(&mut self, offset: u64) -> Result<Step, Failure> {
+        loop {
+            let step = self.0.borrow_and_update().step(offset);
+            if !matches!(step, Step::Wait) {
+                return Ok(step);
+            }
+            self.0.changed().await.map_err(|_| crashed())?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use heliograph_blobs::{LocalStore, StorageConfig};
+    use heliograph_types::ErrorCode;
+
+    use super::*;
+
+    fn head() -> Head {
+        Head { content_type: ContentType::octet_stream(), file_name: None, size_bytes: None }
+    }
+
+    fn store() -> (tempfile::TempDir, Arc<dyn BlobStore>) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(folder.path(), &StorageConfig::default()).unwrap();
+        (folder, Arc::new(store))
+    }
+
+    async fn read_all(media: RemoteMedia) -> Result<Vec<u8>, Failure> {
+        media
+            .body
+            .try_fold(Vec::new(), |mut all, piece| async move {
+                all.extend_from_slice(&piece);
+                Ok(all)
+            })
+            .await
+    }
+
+    #[tokio::test]
+    async fn early_and_late_readers_get_the_same_bytes_and_the_end_only_after_the_commit() {
+        let (_folder, blobs) = store();
+        let (pilot, flight) = take_off();
+        pilot.head(head());
+        pilot.piece("ab".into());
+        let mut early = flight.clone().board(Arc::clone(&blobs)).await.unwrap();
+        assert_eq!(early.body.next().await, Some(Ok("ab".into())));
+        pilot.piece("cd".into());
+        let late = flight.clone().board(Arc::clone(&blobs)).await.unwrap();
+        assert_eq!(early.body.next().await, Some(Ok("cd".into())));
+
+        let mut end = early.body.next();
+        assert!(futures_util::poll!(&mut end).is_pending(), "all has arrived, but nothing is durable");
+        pilot.land(Ok(Stored { key: Key::new("blobs/x").unwrap(), size_bytes: 4 }));
+
+        assert_eq!(end.await, None);
+        assert_eq!(read_all(late).await.unwrap(), b"abcd");
+    }
+
+    #[tokio::test]
+    async fn a_failure_reaches_readers_at_once_and_is_never_a_clean_end() {
+        let (_folder, blobs) = store();
+        let (pilot, flight) = take_off();
+        pilot.head(head());
+        pilot.piece("ab".into());
+        let media = flight.clone().board(Arc::clone(&blobs)).await.unwrap();
+
+        pilot.land(Err(Failure::new(ErrorCode::BadGateway, "gone")));
+
+        assert_eq!(read_all(media).await.unwrap_err().code, ErrorCode::BadGateway);
+        assert_eq!(flight.board(blobs).await.unwrap_err().code, ErrorCode::BadGateway);
+    }
+
+    #[tokio::test]
+    async fn a_fetch_that_vanishes_is_a_failure() {
+        let (_folder, blobs) = store();
+        let (pilot, flight) = take_off();
+        pilot.head(head());
+        let media = flight.clone().board(Arc::clone(&blobs)).await.unwrap();
+        let ((), waits_for_head) = (drop(pilot), take_off().1);
+
+        assert_eq!(read_all(media).await.unwrap_err().code, ErrorCode::Internal);
+        assert_eq!(waits_for_head.board(blobs).await.unwrap_err().code, ErrorCode::Internal);
+    }
+
+    #[tokio::test]
+    async fn who_falls_behind_the_window_goes_on_in_the_stored_blob() {
+        let (_folder, blobs) = store();
+        let content: Vec<u8> = (0..3 * WINDOW_BYTES).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        let key = Key::new("blobs/aa/x").unwrap();
+        let (pilot, flight) = take_off();
+        pilot.head(head());
+        let mut slow = flight.clone().board(Arc::clone(&blobs)).await.unwrap();
+        let pieces: Vec<Bytes> = content.chunks(100_000).map(Bytes::copy_from_slice).collect();
+        pilot.piece(pieces[0].clone());
+        let mut read = slow.body.next().await.unwrap().unwrap().to_vec();
+        pieces[1..].iter().for_each(|piece| pilot.piece(piece.clone()));
+        assert!(pilot.0.borrow().window_cost <= WINDOW_BYTES);
+        let late = flight.clone().board(Arc::clone(&blobs)).await.unwrap();
+
+        blobs.put(&key, content.clone().into()).await.unwrap();
+        pilot.land(Ok(Stored { key, size_bytes: content.len() as u64 }));
+
+        read.extend(read_all(slow).await.unwrap());
+        assert!(read == content && read_all(late).await.unwrap() == content);
+    }
+
+    #[test]
+    fn tiny_pieces_do_not_fill_memory() {
+        let mut state = State::default();
+        for _ in 0..WINDOW_BYTES / 16 {
+            state.push(Bytes::from_static(b"x"));
+        }
+
+        assert!(state.window.len() <= WINDOW_BYTES / PIECE_COST);
+    }
+}

@@ -1,0 +1,193 @@
+//! The keys of other servers: fetched, checked, remembered.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use heliograph_matrix::{
+    Discovery, Flights, GuardedClient, KeyDocument, KeyId, MOST_KEY_DOCUMENT_BYTES, Reason, read_body,
+};
+use heliograph_proto::FoundKey;
+use heliograph_types::{Clock, ErrorCode, Failure, ServerName, Timestamp};
+use lru::LruCache;
+use reqwest::{StatusCode, header::HOST};
+use tokio::{sync::Semaphore, time::timeout};
+use tokio_util::task::TaskTracker;
+
+use crate::metrics;
+
+/// Servers whose keys are remembered, about 500 bytes each.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// Fetches in progress. Strangers name the servers that are asked.
+const MOST_FETCHES: usize = 32;
+/// The first failure is believed for this long, each further one for twice as long.
+const FIRST_FAILURE: Duration = Duration::from_secs(30);
+const LONGEST_FAILURE: Duration = Duration::from_mins(15);
+/// How often an unknown key id makes us ask again.
+const ASK_AGAIN_EVERY: Duration = Duration::from_mins(1);
+
+#[derive(Debug, Clone, Default)]
+struct Remembered {
+    document: Option<KeyDocument>,
+    failures: u32,
+    /// Why the last attempt failed.
+    failure: Option<Failure>,
+    /// Not to be asked again before.
+    ask_again_at: Timestamp,
+    /// From then on the keys are fetched anew although they are still valid: so a server
+    /// that is out of reach for a moment is not missed.
+    renew_at: Timestamp,
+}
+
+impl Remembered {
+    fn find(&self, key_id: &KeyId, now: Timestamp) -> Option<FoundKey> {
+        let document = self.document.as_ref().filter(|document| now < document.valid_until)?;
+        let public_key = *document.keys.get(key_id)?;
+        Some(FoundKey { public_key, valid_until: document.valid_until })
+    }
+
+    /// What to answer for a key that is not known while the server is not to be asked.
+    fn answer_unknown(&self) -> Result<Option<FoundKey>, Failure> {
+        self.failure.clone().map_or(Ok(None), Err)
+    }
+}
+
+/// Finds keys.
+pub(crate) struct KeyFinder {
+    client: GuardedClient,
+    discovery: Arc<Discovery>,
+    clock: Arc<dyn Clock>,
+    remembered: Mutex<LruCache<ServerName, Remembered>>,
+    flights: Flights<ServerName, Remembered>,
+    room: Semaphore,
+    tasks: TaskTracker,
+}
+
+impl KeyFinder {
+    pub(crate) fn new(
+        client: GuardedClient,
+        discovery: Arc<Discovery>,
+        clock: Arc<dyn Clock>,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self {
+            tasks,
+            client,
+            discovery,
+            clock,
+            remembered: Mutex::new(LruCache::new(REMEMBERED)),
+            flights: Flights::default(),
+            room: Semaphore::new(MOST_FETCHES),
+        }
+    }
+
+    /// A key that is valid now; `None` if the server does not have it.
+    pub(crate) async fn find(
+        self: &Arc<Self>,
+        server_name: &ServerName,
+        key_id: &KeyId,
+    ) -> Result<Option<FoundKey>, Failure> {
+        let now = self.clock.now();
+        if let Some(remembered) = self.remembered().get(server_name) {
+            if let Some(found) = remembered.find(key_id, now) {
+                if now >= remembered.renew_at.max(remembered.ask_again_at) {
+                    self.renew(server_name.clone());
+                }
+                return Ok(Some(found));
+            }
+            if now < remembered.ask_again_at {
+                return remembered.answer_unknown();
+            }
+        }
+        let fetched = self.flights.join(server_name.clone(), || self.refresh(server_name)).await;
+        fetched.find(key_id, self.clock.now()).map_or_else(|| fetched.answer_unknown(), |found| Ok(Some(found)))
+    }
+
+    /// Fetches in the background; nobody waits for it.
+    fn renew(self: &Arc<Self>, server_name: ServerName) {
+        let this = Arc::clone(self);
+        self.tasks.spawn(async move {
+            this.flights.join(server_name.clone(), || this.refresh(&server_name)).await;
+        });
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, LruCache<ServerName, Remembered>> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn refresh(&self, server_name: &ServerName) -> Remembered {
+        let Ok(_room) = self.room.try_acquire() else {
+            let failure = Failure::saturated("too many keys are being fetched", Duration::from_secs(5));
+            return Remembered { failure: Some(failure), ..Remembered::default() };
+        };
+        let fetched = timeout(FETCH_TIMEOUT, self.fetch(server_name)).await;
+        let fetched = fetched.unwrap_or_else(|_| Err("timed out".to_owned()));
+        metrics::keys_fetched(if fetched.is_ok() { "fetched" } else { "failed" });
+        let old = self.remembered().get(server_name).cloned().unwrap_or_default();
+        let next = next_entry(server_name, old, fetched, self.clock.now());
+        self.remembered().put(server_name.clone(), next.clone());
+        next
+    }
+
+    async fn fetch(&self, server_name: &ServerName) -> Result<KeyDocument, String> {
+        let destination = self.discovery.find(server_name).await.map_err(|error| error.to_string())?;
+        let url = destination.url("/_matrix/key/v2/server").map_err(|error| error.to_string())?;
+        let request = self.client.get(url).map_err(|error| error.to_string())?;
+        let response = request.header(HOST, &destination.host_header).send().await;
+        let response = response.map_err(|error| Reason(&error).to_string())?;
+        if response.status() != StatusCode::OK {
+            return Err(format!("answered {}", response.status()));
+        }
+        let body = read_body(response, MOST_KEY_DOCUMENT_BYTES).await.map_err(|error| error.to_string())?;
+        KeyDocument::check(&body, server_name, self.clock.now()).map_err(|error| error.reason)
+    }
+}
+
+/// What to remember after an attempt.
+fn next_entry(
+    server_name: &ServerName,
+    old: Remembered,
+    fetched: Result<KeyDocument, String>,
+    now: Timestamp,
+) -> Remembered {
+    match fetched {
+        Ok(document) => {
+            let document = keep_known_keys(server_name, old.document, document, now);
+            let renew_at = now + document.valid_until.since(now) / 2;
+            let ask_again_at = now + ASK_AGAIN_EVERY;
+            Remembered { document: Some(document), failures: 0, failure: None, ask_again_at, renew_at }
+        }
+        Err(reason) => {
+            tracing::info!(%server_name, reason, "the keys of a server could not be fetched");
+            let pause = FIRST_FAILURE.saturating_mul(1 << old.failures.min(10)).min(LONGEST_FAILURE);
+            let failure = Failure::new(ErrorCode::BadGateway, format!("the keys of {server_name} cannot be fetched"));
+            Remembered {
+                document: old.document,
+                failures: old.failures.saturating_add(1),
+                failure: Some(failure.retry_after(pause)),
+                ask_again_at: now + pause,
+                renew_at: old.renew_at,
+            }
+        }
+    }
+}
+
+/// A key does not change under its id while it is valid: who could do that could as well
+/// have the server's name for a moment only.
+fn keep_known_keys(
+    server_name: &ServerName,
+    old: Option<KeyDocument>,
+    mut new: KeyDocument,
+    now: Timestamp,
+) -> KeyDocument {
+    for (key_id, known) in old.filter(|old| now < old.valid_until).map(|old| old.keys).unwrap_or_default() {
+        if let Some(key) = new.keys.get_mut(&key_id).filter(|key| **key != known) {
+            tracing::warn!(%server_name, %key_id, "a server has changed a key that is still valid: the old one is kept");
+            *key = known;
+        }
+    }
+    new
+}

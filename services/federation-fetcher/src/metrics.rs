@@ -1,0 +1,25 @@
+//! Every metric of this service. Origins are never a label: there is no bound to them.
+
+use std::time::Duration;
+
+use heliograph_types::Failure;
+use metrics::{counter, gauge, histogram};
+
+/// A fetch began.
+pub(crate) fn fetch_began() {
+    gauge!("heliograph_federation_fetches_in_progress").increment(1);
+}
+
+/// A fetch is over.
+pub(crate) fn fetch_ended(result: Result<u64, &Failure>, took: Duration) {
+    gauge!("heliograph_federation_fetches_in_progress").decrement(1);
+    let label = result.map_or_else(|failure| failure.code.to_string(), |_| "Stored".to_owned());
+    counter!("heliograph_federation_fetches_total", "result" => label).increment(1);
+    counter!("heliograph_federation_fetched_bytes_total").increment(result.unwrap_or(0));
+    histogram!("heliograph_federation_fetch_seconds").record(took);
+}
+
+/// Keys of another server were fetched, or not.
+pub(crate) fn keys_fetched(result: &'static str) {
+    counter!("heliograph_federation_key_fetches_total", "result" => result).increment(1);
+}

@@ -1,0 +1,105 @@
+//! The contract, implemented.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use actix_rt::ArbiterHandle;
+use async_trait::async_trait;
+use heliograph_blobs::BlobStore;
+use heliograph_catalog::Catalog;
+use heliograph_matrix::{Discovery, FederationConfig, GuardedClient, SigningKey};
+use heliograph_proto::{FederationService, Fetch, FindKey, FoundKey, RemoteMedia, UploadService};
+use heliograph_types::{Clock, Failure, ServerName};
+use tokio::{runtime::Handle, sync::Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    actors::{origin::Work, registry::Registry},
+    ask::Asker,
+    fetch::Fetcher,
+    keys::KeyFinder,
+};
+
+/// What the fetcher works with.
+pub struct Deps {
+    /// Where fetched bytes go.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Where copies that are there already are found.
+    pub catalog: Arc<Catalog>,
+    /// Who admits and commits copies.
+    pub uploads: Arc<dyn UploadService>,
+    /// The names we sign for, each with its key. They are never asked for media.
+    pub keys: HashMap<ServerName, SigningKey>,
+    /// The way out.
+    pub client: GuardedClient,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where actors live; at least one.
+    pub arbiters: Vec<ArbiterHandle>,
+    /// Who waits for our fetches at shutdown.
+    pub tasks: TaskTracker,
+    /// Ends fetches in progress.
+    pub shutdown: CancellationToken,
+}
+
+/// Fetches media and keys of other servers.
+pub struct FederationFetcher {
+    registry: Registry,
+    keys: Arc<KeyFinder>,
+    blobs: Arc<dyn BlobStore>,
+    own_names: HashSet<ServerName>,
+}
+
+impl std::fmt::Debug for FederationFetcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FederationFetcher").field("own_names", &self.own_names).finish_non_exhaustive()
+    }
+}
+
+impl FederationFetcher {
+    /// Starts with `config`, inside the runtime on which fetches are to run. The limits of
+    /// connections are those of `deps.client`.
+    pub fn start(config: FederationConfig, deps: Deps) -> Arc<Self> {
+        let Deps { blobs, catalog, uploads, keys, client, clock, arbiters, tasks, shutdown } = deps;
+        let discovery = Arc::new(Discovery::new(client.clone(), Arc::clone(&clock)));
+        let key_finder = KeyFinder::new(client.clone(), Arc::clone(&discovery), Arc::clone(&clock), tasks.clone());
+        let own_names = keys.keys().cloned().collect();
+        let asker = Asker::new(&config, client, discovery, keys, Arc::clone(&clock));
+        let fetch_timeout = config.fetch_timeout;
+        let fetcher = Fetcher { asker, blobs: Arc::clone(&blobs), catalog, uploads, fetch_timeout, shutdown };
+        let room = Arc::new(Semaphore::new(config.max_fetches.get().min(Semaphore::MAX_PERMITS)));
+        let work = Arc::new(Work { fetcher, config, clock, tasks, runtime: Handle::current(), room });
+        Arc::new(Self { registry: Registry::new(work, arbiters), keys: Arc::new(key_finder), blobs, own_names })
+    }
+
+    fn is_own(&self, name: &ServerName) -> bool {
+        self.own_names.contains(name)
+    }
+}
+
+#[async_trait]
+impl FederationService for FederationFetcher {
+    async fn fetch(&self, request: Fetch) -> Result<RemoteMedia, Failure> {
+        if self.is_own(&request.mxc.server_name) || request.mxc.server_name == request.tenant {
+            return Err(Failure::not_found());
+        }
+        let flight = self.registry.want(request).await?;
+        flight.board(Arc::clone(&self.blobs)).await
+    }
+
+    async fn find_key(&self, FindKey { server_name, key_id }: FindKey) -> Result<Option<FoundKey>, Failure> {
+        match key_id.parse() {
+            Ok(key_id) => self.keys.find(&server_name, &key_id).await,
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+impl FederationFetcher {
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+}

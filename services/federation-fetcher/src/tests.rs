@@ -1,0 +1,8 @@
+//! The service over real TLS against origins that misbehave, with a real store.
+
+mod bodies;
+mod fixture;
+mod keys;
+mod legacy;
+mod life;
+mod refusals;

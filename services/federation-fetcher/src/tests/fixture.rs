@@ -1,0 +1,248 @@
+//! What the tests stand on: an origin, a store, an orchestrator that keeps to its contract.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_rt::Arbiter;
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use heliograph_blobs::{BlobStore, LocalStore, StorageConfig};
+use heliograph_catalog::{Catalog, MediaRecord, blob_key};
+use heliograph_leases::EmbeddedState;
+use heliograph_matrix::{
+    FederationConfig, GuardedClient, SigningKey,
+    testing::{FixedLookup, Step, TestAuthority, TestRequest, TestServer},
+};
+use heliograph_proto::{
+    Begin, Commit, FederationService, Fetch, RemoteMedia, Reservation, Reserve, Target, Ticket, UploadService,
+};
+use heliograph_types::{Clock, ErrorCode, Failure, ManualClock, Mxc, ServerName, Timestamp};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{Deps, FederationFetcher};
+
+/// An orchestrator that admits everybody but does not let content be overwritten.
+pub(super) struct FakeUploads {
+    catalog: Arc<Catalog>,
+    blobs: Arc<dyn BlobStore>,
+    next: AtomicU64,
+    pub(super) log: Mutex<Vec<&'static str>>,
+    pub(super) refuse_begin: Mutex<VecDeque<Failure>>,
+    pub(super) refuse_commit: Mutex<VecDeque<Failure>>,
+}
+
+impl FakeUploads {
+    fn note(&self, what: &'static str) {
+        self.log.lock().unwrap().push(what);
+    }
+}
+
+#[async_trait]
+impl UploadService for FakeUploads {
+    async fn reserve(&self, _: Reserve) -> Result<Reservation, Failure> {
+        Err(Failure::internal("not here"))
+    }
+
+    async fn begin(&self, request: Begin) -> Result<Ticket, Failure> {
+        let Target::Remote(mxc) = request.target else { return Err(Failure::internal("not remote")) };
+        if let Some(failure) = self.refuse_begin.lock().unwrap().pop_front() {
+            return Err(failure);
+        }
+        if self.catalog.find(&mxc).await?.is_some() {
+            return Err(Failure::new(ErrorCode::CannotOverwriteMedia, "it is there"));
+        }
+        self.note("begin");
+        let number = self.next.fetch_add(1, Ordering::SeqCst);
+        Ok(Ticket { mxc, blob_id: format!("{number:026}").parse().unwrap(), fence: number, max_bytes: 50 << 20 })
+    }
+
+    async fn progress(&self, _: &Ticket, _: u64) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), Failure> {
+        if let Some(failure) = self.refuse_commit.lock().unwrap().pop_front() {
+            return Err(failure);
+        }
+        let key = blob_key(commit.ticket.blob_id.as_str());
+        assert_eq!(self.blobs.size_of(&key).await.unwrap(), commit.size_bytes, "the bytes are durable before");
+        self.note("commit");
+        let record = MediaRecord {
+            schema: MediaRecord::SCHEMA,
+            mxc: commit.ticket.mxc,
+            content_type: commit.content_type,
+            sniffed_type: commit.sniffed_type,
+            size_bytes: commit.size_bytes,
+            sha256: hex::encode(commit.sha256),
+            blob: key.to_string(),
+            uploader: None,
+            file_name: commit.file_name,
+            created_at: Timestamp::default(),
+        };
+        Ok(self.catalog.create(&record).await?)
+    }
+
+    async fn abort(&self, ticket: &Ticket) -> Result<(), Failure> {
+        self.note("abort");
+        Ok(self.blobs.delete(&blob_key(ticket.blob_id.as_str())).await?)
+    }
+}
+
+pub(super) struct Fixture {
+    pub(super) service: Arc<FederationFetcher>,
+    pub(super) server: TestServer,
+    pub(super) origin: ServerName,
+    pub(super) uploads: Arc<FakeUploads>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) blobs: Arc<dyn BlobStore>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) tasks: TaskTracker,
+    pub(super) shutdown: CancellationToken,
+    _folder: tempfile::TempDir,
+}
+
+pub(super) fn our_key() -> SigningKey {
+    SigningKey::new("ed25519:ours".parse().unwrap(), [7; 32])
+}
+
+pub(super) fn us() -> ServerName {
+    "us.example".parse().unwrap()
+}
+
+impl Fixture {
+    /// An origin that answers as `handler` says.
+    pub(super) async fn start(handler: impl Fn(&TestRequest) -> Vec<Step> + Send + Sync + 'static) -> Self {
+        Self::start_with(|_| {}, handler).await
+    }
+
+    pub(super) async fn start_with(
+        change: impl FnOnce(&mut FederationConfig),
+        handler: impl Fn(&TestRequest) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Self {
+        let authority = TestAuthority::default();
+        let server = TestServer::start(&authority, &["origin.example", "media.example"], handler).await;
+        let mut config = FederationConfig {
+            ca_file: Some(authority.ca_file()),
+            allow_addresses: vec!["127.0.0.0/8".parse().unwrap()],
+            max_bytes: 10_u64.pow(7).to_string().parse().unwrap(),
+            ..FederationConfig::default()
+        };
+        change(&mut config);
+        let names = [("origin.example", server.address()), ("media.example", server.address())];
+        let client = GuardedClient::new(&config, Arc::new(FixedLookup::new(names))).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let blobs: Arc<dyn BlobStore> = Arc::new(LocalStore::open(folder.path(), &StorageConfig::default()).unwrap());
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
+        let state = Arc::new(EmbeddedState::in_memory(clock.clone()).unwrap());
+        let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), state, clock.clone()));
+        let uploads = Arc::new(FakeUploads {
+            catalog: Arc::clone(&catalog),
+            blobs: Arc::clone(&blobs),
+            next: AtomicU64::new(1),
+            log: Mutex::default(),
+            refuse_begin: Mutex::default(),
+            refuse_commit: Mutex::default(),
+        });
+        let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        let deps = Deps {
+            blobs: Arc::clone(&blobs),
+            catalog: Arc::clone(&catalog),
+            uploads: uploads.clone(),
+            keys: HashMap::from([(us(), our_key())]),
+            client,
+            clock: clock.clone() as Arc<dyn Clock>,
+            arbiters: vec![Arbiter::new().handle(), Arbiter::new().handle()],
+            tasks: tasks.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let service = FederationFetcher::start(config, deps);
+        let origin = format!("origin.example:{}", server.port()).parse().unwrap();
+        Self { service, server, origin, uploads, catalog, blobs, clock, tasks, shutdown, _folder: folder }
+    }
+
+    pub(super) fn mxc(&self, media_id: &str) -> Mxc {
+        Mxc { server_name: self.origin.clone(), media_id: media_id.parse().unwrap() }
+    }
+
+    pub(super) async fn fetch(&self, media_id: &str) -> Result<RemoteMedia, Failure> {
+        let timeout = Duration::from_secs(2);
+        self.service.fetch(Fetch { tenant: us(), mxc: self.mxc(media_id), timeout }).await
+    }
+
+    /// Fetches and reads to the end.
+    pub(super) async fn read(&self, media_id: &str) -> Result<Vec<u8>, Failure> {
+        read_all(self.fetch(media_id).await?).await
+    }
+
+    pub(super) async fn code(&self, media_id: &str) -> ErrorCode {
+        self.read(media_id).await.expect_err("this fails").code
+    }
+
+    /// Waits until no fetch is in progress.
+    pub(super) async fn settle(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
+    }
+
+    pub(super) async fn record(&self, media_id: &str) -> Option<Arc<MediaRecord>> {
+        self.catalog.find(&self.mxc(media_id)).await.unwrap()
+    }
+
+    pub(super) async fn stored_blobs(&self) -> usize {
+        let keys: Vec<_> = self.blobs.list(&"blobs".to_owned().try_into_key()).try_collect().await.unwrap();
+        keys.len()
+    }
+
+    pub(super) fn log(&self) -> Vec<&'static str> {
+        self.uploads.log.lock().unwrap().clone()
+    }
+
+    pub(super) fn targets(&self) -> Vec<String> {
+        self.server.requests().iter().map(|request| request.target().to_owned()).collect()
+    }
+}
+
+trait TryIntoKey {
+    fn try_into_key(self) -> heliograph_blobs::Key;
+}
+
+impl TryIntoKey for String {
+    fn try_into_key(self) -> heliograph_blobs::Key {
+        heliograph_blobs::Key::new(self).unwrap()
+    }
+}
+
+pub(super) async fn read_all(media: RemoteMedia) -> Result<Vec<u8>, Failure> {
+    let append = |mut all: Vec<u8>, piece: bytes::Bytes| async move {
+        all.extend_from_slice(&piece);
+        Ok(all)
+    };
+    media.body.try_fold(Vec::new(), append).await
+}
+
+/// What precedes the content in a multipart answer.
+pub(super) const BEFORE: &str = "\r\n--B\r\nContent-Type: application/json\r\n\r\n{}\r\n--B\r\nContent-Type: text/plain\r\nContent-Disposition: inline; filename=a.txt\r\n\r\n";
+pub(super) const AFTER: &str = "\r\n--B--\r\n";
+pub(super) const MULTIPART: &str = "Content-Type: multipart/mixed; boundary=B\r\n";
+
+/// A good federation answer.
+pub(super) fn media(content: impl AsRef<[u8]>) -> Vec<Step> {
+    let body = [BEFORE.as_bytes(), content.as_ref(), AFTER.as_bytes()].concat();
+    heliograph_matrix::testing::answer("200 OK", MULTIPART, body)
+}
+
+/// The head of an answer without a length; its end is that of the connection.
+pub(super) fn open_head() -> Step {
+    Step::Send(format!("HTTP/1.1 200 OK\r\n{MULTIPART}Connection: close\r\n\r\n").into_bytes())
+}
+
+pub(super) fn send(bytes: impl AsRef<[u8]>) -> Step {
+    Step::Send(bytes.as_ref().to_vec())
+}

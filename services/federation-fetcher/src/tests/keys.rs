@@ -1,0 +1,161 @@
+//! Keys of other servers.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use heliograph_matrix::{
+    SigningKey,
+    testing::{TestRequest, json},
+};
+use heliograph_proto::{FederationService, FindKey, FoundKey};
+use heliograph_types::{Clock, ErrorCode, Failure};
+
+use super::fixture::Fixture;
+
+fn key(id: &str, seed: u8) -> SigningKey {
+    SigningKey::new(id.parse().unwrap(), [seed; 32])
+}
+
+/// A key document as its server signs it.
+fn document(request: &TestRequest, keys: &[SigningKey], valid_until: u64) -> String {
+    let server_name = request.header("host").unwrap();
+    let listed: Vec<_> =
+        keys.iter().map(|key| format!(r#""{}":{{"key":"{}"}}"#, key.id(), base64(&key.public_key()))).collect();
+    let signed = format!(
+        r#""server_name":"{server_name}","valid_until_ts":{valid_until},"verify_keys":{{{}}}"#,
+        listed.join(",")
+    );
+    let signature = base64(&keys[0].sign(format!("{{{signed}}}").as_bytes()));
+    format!(r#"{{{signed},"signatures":{{"{server_name}":{{"{}":"{signature}"}}}}}}"#, keys[0].id())
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits: Vec<u8> = bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
+    let digit = |bits: &[u8]| (0..6).fold(0, |value, at| value << 1 | usize::from(*bits.get(at).unwrap_or(&0)));
+    bits.chunks(6).map(|bits| char::from(ALPHABET[digit(bits)])).collect()
+}
+
+async fn find(fixture: &Fixture, key_id: &str) -> Result<Option<FoundKey>, Failure> {
+    let request = FindKey { server_name: fixture.origin.clone(), key_id: key_id.to_owned() };
+    fixture.service.find_key(request).await
+}
+
+const NOW: u64 = 1_800_000_000_000;
+
+#[actix_rt::test]
+async fn a_key_is_fetched_once_and_believed_as_long_as_its_server_says() {
+    let fixture =
+        Fixture::start(|request| json("200 OK", &document(request, &[key("ed25519:a", 1)], NOW + 600_000))).await;
+
+    let both = tokio::join!(find(&fixture, "ed25519:a"), find(&fixture, "ed25519:a"));
+    fixture.clock.advance(Duration::from_secs(299));
+    find(&fixture, "ed25519:a").await.unwrap();
+    fixture.settle().await;
+
+    let found = both.0.unwrap().unwrap();
+    assert_eq!(found.public_key, key("ed25519:a", 1).public_key());
+    assert_eq!(found.valid_until.as_millis(), NOW + 600_000);
+    assert_eq!(fixture.targets(), ["/_matrix/key/v2/server"]);
+    fixture.clock.advance(Duration::from_secs(301));
+    assert_eq!(find(&fixture, "ed25519:a").await.unwrap_err().code, ErrorCode::BadGateway, "it has expired");
+    assert_eq!(fixture.server.requests().len(), 2);
+}
+
+#[actix_rt::test]
+async fn keys_are_renewed_in_the_background_before_they_expire() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let fixture = Fixture::start(move |request| {
+        let lifetime = if count.fetch_add(1, Ordering::SeqCst) == 0 { 600_000 } else { 86_400_000 };
+        json("200 OK", &document(request, &[key("ed25519:a", 1)], NOW + lifetime))
+    })
+    .await;
+    find(&fixture, "ed25519:a").await.unwrap();
+
+    fixture.clock.advance(Duration::from_mins(5));
+    let old = find(&fixture, "ed25519:a").await.unwrap().unwrap();
+    fixture.settle().await;
+    let new = find(&fixture, "ed25519:a").await.unwrap().unwrap();
+
+    assert_eq!((old.valid_until.as_millis(), new.valid_until.as_millis()), (NOW + 600_000, NOW + 86_400_000));
+    assert_eq!(fixture.server.requests().len(), 2);
+}
+
+#[actix_rt::test]
+async fn an_unknown_key_makes_us_ask_again_at_most_once_a_minute() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let fixture = Fixture::start(move |request| {
+        let mut keys = vec![key("ed25519:a", 1)];
+        if count.fetch_add(1, Ordering::SeqCst) > 0 {
+            keys.push(key("ed25519:b", 2));
+        }
+        json("200 OK", &document(request, &keys, NOW + 86_400_000))
+    })
+    .await;
+
+    assert_eq!(find(&fixture, "ed25519:b").await, Ok(None));
+    assert_eq!(find(&fixture, "ed25519:b").await, Ok(None));
+    assert_eq!(fixture.server.requests().len(), 1);
+    fixture.clock.advance(Duration::from_mins(1));
+
+    assert!(find(&fixture, "ed25519:b").await.unwrap().is_some());
+    assert!(find(&fixture, "ed25519:a").await.unwrap().is_some());
+    assert_eq!(fixture.server.requests().len(), 2);
+}
+
+#[actix_rt::test]
+async fn failures_are_remembered_and_do_not_displace_valid_keys() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let fixture = Fixture::start(move |request| match count.fetch_add(1, Ordering::SeqCst) {
+        0 => json("500 Oops", "{}"),
+        1 => json("200 OK", &document(request, &[key("ed25519:a", 1)], NOW + 86_400_000)),
+        _ => json("200 OK", "{}"),
+    })
+    .await;
+
+    for _ in 0..2 {
+        assert_eq!(find(&fixture, "ed25519:a").await.unwrap_err().code, ErrorCode::BadGateway);
+    }
+    assert_eq!(fixture.server.requests().len(), 1);
+    fixture.clock.advance(Duration::from_secs(30));
+    assert!(find(&fixture, "ed25519:a").await.unwrap().is_some());
+    fixture.clock.advance(Duration::from_mins(1));
+    assert_eq!(find(&fixture, "ed25519:b").await.unwrap_err().code, ErrorCode::BadGateway);
+    assert!(find(&fixture, "ed25519:a").await.unwrap().is_some(), "still valid");
+    assert_eq!(fixture.server.requests().len(), 3);
+}
+
+#[actix_rt::test]
+async fn a_key_that_is_valid_is_not_replaced_under_its_id() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let fixture = Fixture::start(move |request| {
+        let seed = if count.fetch_add(1, Ordering::SeqCst) == 0 { 1 } else { 9 };
+        json("200 OK", &document(request, &[key("ed25519:a", seed)], NOW + 86_400_000))
+    })
+    .await;
+    find(&fixture, "ed25519:a").await.unwrap();
+    fixture.clock.advance(Duration::from_mins(1));
+    find(&fixture, "ed25519:new").await.unwrap();
+
+    let found = find(&fixture, "ed25519:a").await.unwrap().unwrap();
+
+    assert_eq!((found.public_key, fixture.server.requests().len()), (key("ed25519:a", 1).public_key(), 2));
+    assert!(fixture.clock.now() < found.valid_until);
+}
+
+#[actix_rt::test]
+async fn other_algorithms_are_not_asked_for() {
+    let fixture = Fixture::start(|_| json("200 OK", "{}")).await;
+
+    assert_eq!(find(&fixture, "curve25519:a").await, Ok(None));
+    assert_eq!(fixture.server.requests().len(), 0);
+}

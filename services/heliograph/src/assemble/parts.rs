@@ -1,0 +1,75 @@
+//! What every role needs: the store, the shared state, the records.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context;
+use heliograph_blobs::{BlobStore, open_store};
+use heliograph_catalog::Catalog;
+use heliograph_leases::{EmbeddedState, RedisState, State};
+use heliograph_runtime::{Health, Life, Metrics};
+use heliograph_types::{Clock, SystemClock};
+
+use crate::settings::Settings;
+
+/// The parts that roles are put together from.
+#[derive(Clone)]
+pub(super) struct Parts {
+    pub(super) settings: Arc<Settings>,
+    pub(super) life: Life,
+    pub(super) health: Health,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) blobs: Arc<dyn BlobStore>,
+    pub(super) state: State,
+    pub(super) catalog: Arc<Catalog>,
+}
+
+impl Parts {
+    /// Opens what the settings name. `folder` is the data folder.
+    pub(super) async fn open(
+        settings: Arc<Settings>,
+        folder: &Path,
+        life: Life,
+        metrics: Metrics,
+    ) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let state = open_state(&settings, folder, &life, &clock)?;
+        let blobs = open_blobs(&settings, folder, &life).await?;
+        let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), State::clone(&state), Arc::clone(&clock)));
+        let health = Health { readiness: life.readiness.clone(), metrics };
+        Ok(Self { settings, life, health, clock, blobs, state, catalog })
+    }
+
+    /// True if no other process can share the store: the embedded state has one owner.
+    pub(super) fn is_alone(&self) -> bool {
+        self.settings.state.redis_url.is_none()
+    }
+}
+
+fn open_state(settings: &Settings, folder: &Path, life: &Life, clock: &Arc<dyn Clock>) -> anyhow::Result<State> {
+    if settings.state.redis_url.is_none() {
+        // Opening it also sees to it that no other process works in this folder.
+        let state = EmbeddedState::open(&folder.join("state.redb"), Arc::clone(clock)).context(
+            "cannot open the state in the data folder; choose another with data.folder, or stop who uses it",
+        )?;
+        return Ok(Arc::new(state));
+    }
+    let state = RedisState::connect(&settings.state, &life.tasks, life.idle.clone()).context("state.redis_url")?;
+    let state = Arc::new(state);
+    let asked = Arc::clone(&state);
+    life.readiness.prefer("redis", "start it, or correct state.redis_url", move || {
+        let state = Arc::clone(&asked);
+        async move { state.ping().await.map_err(|error| error.to_string()) }
+    });
+    Ok(state)
+}
+
+async fn open_blobs(settings: &Settings, folder: &Path, life: &Life) -> anyhow::Result<Arc<dyn BlobStore>> {
+    let blobs = open_store(&settings.storage, folder).context("cannot open the media store, see storage.url")?;
+    blobs.check().await.context("cannot write to the media store, see storage.url")?;
+    let asked = Arc::clone(&blobs);
+    life.readiness.require("store", "look at its disk and its permissions, or correct storage.url", move || {
+        let blobs = Arc::clone(&asked);
+        async move { blobs.check().await.map_err(|error| error.to_string()) }
+    });
+    Ok(blobs)
+}

@@ -1,0 +1,108 @@
+//! The command line.
+
+use std::{fmt, path::PathBuf};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// The variable that names the settings file; no setting itself.
+pub(crate) const CONFIG_VARIABLE: &str = "HELIOGRAPH_CONFIG";
+
+/// A Matrix media repository.
+///
+/// Without any settings, `heliograph serve` starts in development mode: a server named
+/// `localhost` with two users, whose tokens it prints.
+#[derive(Debug, Parser)]
+#[command(name = "heliograph", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// The settings file (TOML). Without it, the settings are the defaults and what the
+    /// environment says.
+    #[arg(long, global = true, env = CONFIG_VARIABLE, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum Command {
+    /// Runs everything in one process.
+    Serve,
+    /// Runs the HTTP front alone.
+    Api,
+    /// Runs the upload orchestrator alone.
+    Uploads,
+    /// Runs the thumbnailer alone.
+    Thumbnails,
+    /// Runs the federation fetcher alone.
+    Federation,
+    /// Shows and checks settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Prints a settings file with every key, its documentation and its default.
+    Sample,
+    /// Checks the settings and the files that they name, and changes nothing.
+    Check {
+        /// The role that the settings are for.
+        #[arg(long, value_enum, default_value_t = Role::Serve)]
+        role: Role,
+    },
+    /// Prints the reference of all settings (Markdown).
+    Reference,
+}
+
+/// What one process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Everything.
+    Serve,
+    /// The HTTP front.
+    Api,
+    /// The upload orchestrator.
+    Uploads,
+    /// The thumbnailer.
+    Thumbnails,
+    /// The federation fetcher.
+    Federation,
+}
+
+impl Role {
+    /// The word on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::Api => "api",
+            Self::Uploads => "uploads",
+            Self::Thumbnails => "thumbnails",
+            Self::Federation => "federation",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_settings_file_may_stand_before_and_behind_the_command() {
+        for line in [["heliograph", "--config", "a.toml", "serve"], ["heliograph", "serve", "--config", "a.toml"]] {
+            assert_eq!(Cli::parse_from(line).config, Some(PathBuf::from("a.toml")));
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The operator's commands. Those about settings touch nothing but the files named.
+
+use std::{env, fs, path::Path, process::ExitCode};
+
+use heliograph_runtime::Ended;
+use heliograph_settings::Problems;
+
+use crate::{
+    assemble,
+    cli::{CONFIG_VARIABLE, Cli, Command, ConfigCommand, Role},
+    failure::Failed,
+    settings::{Settings, reference, sample, unreadable_files},
+};
+
+/// Does what the command line says.
+pub(crate) fn execute(cli: &Cli) -> Result<ExitCode, Failed> {
+    let file = cli.config.as_deref().filter(|path| !path.as_os_str().is_empty());
+    let role = match cli.command {
+        Command::Config(ConfigCommand::Sample) => return Ok(show(&sample())),
+        Command::Config(ConfigCommand::Reference) => return Ok(show(&reference())),
+        Command::Config(ConfigCommand::Check { role }) => return check(file, role),
+        Command::Serve => Role::Serve,
+        Command::Api => Role::Api,
+        Command::Uploads => Role::Uploads,
+        Command::Thumbnails => Role::Thumbnails,
+        Command::Federation => Role::Federation,
+    };
+    run_role(load(file, role)?, role)
+}
+
+fn run_role(settings: Settings, role: Role) -> Result<ExitCode, Failed> {
+    let process = settings.process.clone();
+    match heliograph_runtime::run::<Failed, _>(&process, |life| assemble::start(settings, role, life))? {
+        Ended::Finished | Ended::CutOff => Ok(ExitCode::SUCCESS),
+        // Has been logged when it happened.
+        Ended::Failed(_) => Ok(ExitCode::FAILURE),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what was asked for")]
+fn show(text: &str) -> ExitCode {
+    print!("{text}");
+    ExitCode::SUCCESS
+}
+
+fn check(file: Option<&Path>, role: Role) -> Result<ExitCode, Failed> {
+    let settings = load(file, role)?;
+    unreadable_files(&settings).or(())?;
+    Ok(show("the settings are good\n"))
+}
+
+/// The settings of this process, from the file and the environment.
+fn load(file: Option<&Path>, role: Role) -> Result<Settings, Problems> {
+    let text = match file {
+        None => String::new(),
+        Some(path) => fs::read_to_string(path).map_err(|error| {
+            let mut problems = Problems::default();
+            problems.push("--config", format!("cannot read {}: {error}", path.display()));
+            problems
+        })?,
+    };
+    // What is no Unicode cannot be one of ours.
+    let environment =
+        env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Settings::load(&text, environment, &[CONFIG_VARIABLE], role)
+}

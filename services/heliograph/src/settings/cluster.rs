@@ -1,0 +1,30 @@
+//! Settings of roles that run in processes of their own.
+
+use std::{net::SocketAddr, time::Duration};
+
+use url::Url;
+
+heliograph_settings::settings! {
+    /// Roles in processes of their own: how they reach each other. `heliograph serve` needs
+    /// nothing of this.
+    pub struct ClusterConfig {
+        /// Where the upload orchestrator takes calls, such as `http://uploads:8100`.
+        pub uploads_url: Option<Url> = None,
+        /// Where the thumbnailer takes calls.
+        pub thumbnails_url: Option<Url> = None,
+        /// Where the federation fetcher takes calls.
+        pub federation_url: Option<Url> = None,
+        /// Where this process takes calls (gRPC) of other roles. Calls are neither encrypted
+        /// nor authenticated: nobody but our own processes may reach this port.
+        pub grpc_listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8100)),
+        /// Where roles without HTTP answer `/livez`, `/readyz` and `/metrics`.
+        pub health_listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8101)),
+        /// How long a call to the upload orchestrator may take.
+        pub uploads_timeout: Duration = Duration::from_secs(15),
+        /// How long a call to the thumbnailer may take; longer than `thumbnails.timeout`.
+        pub thumbnails_timeout: Duration = Duration::from_secs(45),
+        /// How long the federation fetcher may take until the first byte. Clients may ask to
+        /// wait for content that is not yet uploaded: longer than the longest such wait.
+        pub federation_timeout: Duration = Duration::from_mins(3),
+    }
+}

@@ -1,0 +1,136 @@
+//! `/.well-known/matrix/server` of another server: asking, and how long to believe it.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use heliograph_types::{ServerName, Timestamp};
+use reqwest::{
+    Response, StatusCode,
+    header::{CACHE_CONTROL, EXPIRES, HeaderMap, LOCATION},
+};
+use serde::Deserialize;
+use url::Url;
+
+use crate::{GuardedClient, client::read_body};
+
+const MOST_BYTES: usize = 50 << 10;
+const MOST_REDIRECTS: usize = 5;
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+const FRESH_BY_DEFAULT: Duration = Duration::from_hours(24);
+const LONGEST_FRESH: Duration = Duration::from_hours(48);
+const SHORTEST_FRESH: Duration = Duration::from_mins(5);
+
+/// A valid answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// `m.server`.
+    pub(crate) delegate: ServerName,
+    /// Within our bounds.
+    pub(crate) fresh_for: Duration,
+}
+
+/// The part of the document that we understand. `m.media_server` (MSC3859) would be here.
+#[derive(Debug, Deserialize)]
+struct Document {
+    #[serde(rename = "m.server")]
+    server: ServerName,
+}
+
+/// Asks `host`. Every failure counts the same: there is no valid answer.
+pub(crate) async fn fetch(client: &GuardedClient, host: &str, now: Timestamp) -> Option<Answer> {
+    let answer = tokio::time::timeout(TIMEOUT, try_fetch(client, host, now)).await;
+    let answer = answer.unwrap_or_else(|_| Err("timed out".to_owned()));
+    answer.inspect_err(|reason| tracing::debug!(host, reason, "no well-known answer")).ok()
+}
+
+async fn try_fetch(client: &GuardedClient, host: &str, now: Timestamp) -> Result<Answer, String> {
+    let url = format!("https://{host}/.well-known/matrix/server");
+    let url = url.parse().map_err(|error: url::ParseError| error.to_string())?;
+    let response = follow(client, url).await?;
+    let fresh_for = fresh_for(response.headers(), now);
+    let body = read_body(response, MOST_BYTES).await.map_err(|error| error.to_string())?;
+    let Document { server } = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
+    Ok(Answer { delegate: server, fresh_for })
+}
+
+/// Follows redirects; the guard looks at each hop.
+async fn follow(client: &GuardedClient, mut url: Url) -> Result<Response, String> {
+    for _ in 0..=MOST_REDIRECTS {
+        let request = client.get(url.clone()).map_err(|error| error.to_string())?;
+        let response = request.send().await.map_err(|error| crate::Reason(&error).to_string())?;
+        match response.status() {
+            StatusCode::OK => return Ok(response),
+            status if status.is_redirection() => url = redirect_target(&url, response.headers())?,
+            status => return Err(format!("answered with {status}")),
+        }
+    }
+    Err("too many redirects".to_owned())
+}
+
+fn redirect_target(from: &Url, headers: &HeaderMap) -> Result<Url, String> {
+    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).ok_or("redirect to nowhere")?;
+    from.join(location).map_err(|error| error.to_string())
+}
+
+/// How long the answer may be believed, by `Cache-Control` or `Expires`, within our bounds.
+fn fresh_for(headers: &HeaderMap, now: Timestamp) -> Duration {
+    let told = max_age(headers).or_else(|| {
+        let expires = headers.get(EXPIRES)?.to_str().ok();
+        // A date that cannot be read is in the past (RFC 9111).
+        Some(expires.and_then(read_date).map_or(Duration::ZERO, |expires| expires.since(now)))
+    });
+    told.unwrap_or(FRESH_BY_DEFAULT).clamp(SHORTEST_FRESH, LONGEST_FRESH)
+}
+
+fn max_age(headers: &HeaderMap) -> Option<Duration> {
+    let values = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let mut age = None;
+    for directive in values.flat_map(|value| value.split(',')).map(|text| text.trim().to_ascii_lowercase()) {
+        if matches!(directive.as_str(), "no-store" | "no-cache" | "private") {
+            return Some(Duration::ZERO);
+        }
+        if let Some(seconds) = directive.strip_prefix("max-age=") {
+            age = Some(seconds.trim_matches('"').parse().map_or(Duration::ZERO, Duration::from_secs));
+        }
+    }
+    age
+}
+
+/// An HTTP date.
+pub(crate) fn read_date(text: &str) -> Option<Timestamp> {
+    let since_epoch = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_millis(0) + since_epoch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fresh(pairs: &[(&'static str, &'static str)]) -> u64 {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        let now = read_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        fresh_for(&headers, now).as_secs()
+    }
+
+    #[test]
+    fn an_answer_is_believed_as_its_headers_say_within_bounds() {
+        let (day, hour) = (24 * 3600, 3600);
+        for (headers, expected) in [
+            (vec![], day),
+            (vec![("cache-control", "public, Max-Age=3600")], hour),
+            (vec![("cache-control", "public"), ("cache-control", "max-age=\"3600\"")], hour),
+            (vec![("cache-control", "max-age=1")], 300),
+            (vec![("cache-control", "max-age=99999999")], 2 * day),
+            (vec![("cache-control", "max-age=x")], 300),
+            (vec![("cache-control", "max-age=3600, no-store")], 300),
+            (vec![("expires", "Sun, 06 Nov 1994 09:49:37 GMT")], hour),
+            (vec![("expires", "0")], 300),
+            (vec![("expires", "Sun, 06 Nov 1994 08:49:37 GMT"), ("cache-control", "max-age=3600")], hour),
+        ] {
+            assert_eq!(fresh(&headers), expected, "{headers:?}");
+        }
+    }
+}

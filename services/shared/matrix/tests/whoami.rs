@@ -1,0 +1,213 @@
+//! Asking homeservers over real TLS on loopback.
+
+#![expect(clippy::unwrap_used, reason = "tests are to fail where they stand")]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use heliograph_matrix::{
+    AuthError, Homeserver, HomeserverConfig, Presented, Refusal, Requester, TokenChecker, Whoami,
+    build_homeserver_client,
+    testing::{Step, TestAuthority, TestRequest, TestServer, answer, json},
+};
+use heliograph_types::{ManualClock, Timestamp};
+
+const UNKNOWN: &str = r#"{"errcode":"M_UNKNOWN_TOKEN","error":"who?","soft_logout":false}"#;
+
+struct Fixture {
+    checker: Arc<Whoami>,
+    clock: Arc<ManualClock>,
+    servers: Vec<TestServer>,
+}
+
+impl Fixture {
+    fn asked(&self) -> Vec<usize> {
+        self.servers.iter().map(|server| server.requests().len()).collect()
+    }
+
+    async fn check(&self, token: &str) -> Result<Requester, AuthError> {
+        self.checker.check(&Presented::token(token)).await
+    }
+}
+
+type Handler = Box<dyn Fn(&TestRequest) -> Vec<Step> + Send + Sync>;
+
+/// Homeservers `a.example`, `b.example`, …
+async fn fixture(handlers: Vec<Handler>) -> Fixture {
+    let authority = TestAuthority::default();
+    let (mut servers, mut homeservers) = (Vec::new(), Vec::new());
+    for (handler, letter) in handlers.into_iter().zip('a'..) {
+        let server = TestServer::start(&authority, &["127.0.0.1"], handler).await;
+        homeservers.push(Homeserver {
+            server_name: format!("{letter}.example").parse().unwrap(),
+            url: format!("https://127.0.0.1:{}/prefix/", server.port()).parse().unwrap(),
+        });
+        servers.push(server);
+    }
+    let config = HomeserverConfig { ca_file: Some(authority.ca_file()), ..HomeserverConfig::default() };
+    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
+    let client = build_homeserver_client(&config).unwrap();
+    let checker = Arc::new(Whoami::new(homeservers, client, &config, clock.clone()));
+    Fixture { checker, clock, servers }
+}
+
+fn knows(letter: char, token: &'static str) -> Handler {
+    Box::new(move |request| {
+        if request.header("authorization") == Some(&format!("Bearer {token}")) {
+            json("200 OK", &format!(r#"{{"user_id":"@{token}:{letter}.example","device_id":"D"}}"#))
+        } else {
+            json("401 Unauthorized", UNKNOWN)
+        }
+    })
+}
+
+fn says(status: &'static str, body: &'static str) -> Handler {
+    Box::new(move |_| answer(status, "Retry-After: 7\r\n", body))
+}
+
+#[tokio::test]
+async fn a_known_token_is_remembered_for_its_time() {
+    let fixture = fixture(vec![knows('a', "alice")]).await;
+
+    let requester = fixture.check("alice").await.unwrap();
+    fixture.clock.advance(Duration::from_secs(29));
+    fixture.check("alice").await.unwrap();
+
+    assert_eq!(requester.user_id.as_str(), "@alice:a.example");
+    assert_eq!((requester.device_id.as_deref(), requester.is_guest), (Some("D"), false));
+    assert_eq!(fixture.asked(), [1]);
+    assert_eq!(fixture.servers[0].requests()[0].target(), "/prefix/_matrix/client/v3/account/whoami");
+    fixture.clock.advance(Duration::from_secs(2));
+    fixture.check("alice").await.unwrap();
+    assert_eq!(fixture.asked(), [2]);
+}
+
+#[tokio::test]
+async fn an_unknown_token_is_told_as_the_homeserver_told_it_and_remembered_briefly() {
+    let fixture = fixture(vec![knows('a', "alice")]).await;
+
+    let refused = fixture.check("mallory").await.unwrap_err();
+    fixture.check("mallory").await.unwrap_err();
+
+    let expected = Refusal { status: 401, body: UNKNOWN.into(), retry_after: None };
+    assert_eq!((refused, fixture.asked()), (AuthError::Refused(expected), vec![1]));
+    fixture.clock.advance(Duration::from_secs(6));
+    fixture.check("mallory").await.unwrap_err();
+    assert_eq!(fixture.asked(), [2]);
+}
+
+#[tokio::test]
+async fn the_homeserver_that_knew_a_token_is_asked_first() {
+    let fixture = fixture(vec![knows('a', "alice"), knows('b', "bob")]).await;
+
+    fixture.check("bob").await.unwrap();
+    fixture.clock.advance(Duration::from_mins(1));
+    fixture.check("bob").await.unwrap();
+
+    assert_eq!(fixture.asked(), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_token_is_unknown_only_if_all_homeservers_say_so() {
+    let all = fixture(vec![knows('a', "alice"), knows('b', "bob")]).await;
+    assert!(matches!(all.check("x").await, Err(AuthError::Refused(Refusal { status: 401, .. }))));
+
+    for down in
+        [says("502 Bad Gateway", "<html>"), says("500 Oops", r#"{"errcode":"M_UNKNOWN"}"#), Box::new(|_| vec![])]
+    {
+        let one_down = fixture(vec![knows('a', "alice"), down]).await;
+        assert!(matches!(one_down.check("x").await, Err(AuthError::Unavailable(_))));
+        assert!(one_down.check("alice").await.is_ok(), "the other one can say");
+    }
+}
+
+#[tokio::test]
+async fn an_outage_is_not_remembered_and_never_a_401() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let flaky: Handler = Box::new(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+        0 => answer("401 Unauthorized", "", "<html>log in to the proxy</html>"),
+        _ => json("200 OK", r#"{"user_id":"@alice:a.example","org.matrix.msc3069.is_guest":true}"#),
+    });
+    let fixture = fixture(vec![flaky]).await;
+
+    assert!(matches!(fixture.check("alice").await, Err(AuthError::Unavailable(_))));
+    assert!(fixture.check("alice").await.unwrap().is_guest);
+}
+
+#[tokio::test]
+async fn what_a_homeserver_refuses_is_passed_on_unchanged() {
+    for (status, code, body) in [
+        ("400 Bad", 400, r#"{"errcode":"M_UNKNOWN_DEVICE"}"#),
+        ("401 Unauthorized", 401, r#"{"errcode":"M_UNKNOWN_TOKEN","soft_logout":true}"#),
+        ("401 Unauthorized", 401, r#"{"errcode":"M_USER_LOCKED","soft_logout":true}"#),
+        ("403 Forbidden", 403, r#"{"errcode":"M_FORBIDDEN"}"#),
+        ("429 Slow down", 429, r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
+    ] {
+        let fixture = fixture(vec![says(status, body)]).await;
+
+        let error = fixture.check("x").await.unwrap_err();
+
+        let expected = Refusal { status: code, body: body.into(), retry_after: Some(Duration::from_secs(7)) };
+        assert_eq!(error, AuthError::Refused(expected));
+    }
+}
+
+#[tokio::test]
+async fn nobody_vouches_for_users_of_another_server() {
+    let fixture = fixture(vec![says("200 OK", r#"{"user_id":"@alice:elsewhere.example"}"#)]).await;
+
+    assert!(matches!(fixture.check("alice").await, Err(AuthError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn an_old_homeserver_is_asked_by_its_old_path() {
+    let old: Handler = Box::new(|request| match request.target() {
+        "/prefix/_matrix/client/r0/account/whoami" => json("200 OK", r#"{"user_id":"@alice:a.example"}"#),
+        _ => json("404 Not Found", r#"{"errcode":"M_UNRECOGNIZED"}"#),
+    });
+    let fixture = fixture(vec![old]).await;
+
+    assert!(fixture.check("alice").await.is_ok());
+}
+
+#[tokio::test]
+async fn whom_a_bridge_acts_for_is_passed_through_and_told_apart() {
+    let fixture = fixture(vec![knows('a', "bridge")]).await;
+    let acting = |user: &str| Presented {
+        user_id: Some(user.to_owned()),
+        device_id: Some("D&1".to_owned()),
+        ..Presented::token("bridge")
+    };
+
+    fixture.checker.check(&acting("@x:a.example")).await.unwrap();
+    fixture.checker.check(&acting("@y:a.example")).await.unwrap();
+
+    let targets: Vec<_> = fixture.servers[0].requests().iter().map(|r| r.target().to_owned()).collect();
+    let path = "/prefix/_matrix/client/v3/account/whoami";
+    assert_eq!(targets[0], format!("{path}?user_id=%40x%3Aa.example&device_id=D%261"));
+    assert_eq!(targets[1], format!("{path}?user_id=%40y%3Aa.example&device_id=D%261"));
+}
+
+#[tokio::test]
+async fn callers_at_once_ask_once() {
+    let fixture = fixture(vec![knows('a', "alice")]).await;
+
+    let answers = tokio::join!(fixture.check("alice"), fixture.check("alice"), fixture.check("alice"));
+
+    assert!(answers.0.is_ok() && answers.1.is_ok() && answers.2.is_ok());
+    assert_eq!(fixture.asked(), [1]);
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_stand_in_a_header_is_unknown() {
+    let fixture = fixture(vec![knows('a', "alice")]).await;
+
+    assert!(matches!(fixture.check("a\r\nb").await, Err(AuthError::Refused(Refusal { status: 401, .. }))));
+    assert_eq!(fixture.asked(), [0]);
+}

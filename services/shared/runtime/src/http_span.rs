@@ -1,0 +1,154 @@
+//! One span and one measurement per HTTP request.
+//!
+//! Never shows a query string (it may hold a token) nor a header of the client.
+
+use std::time::{Duration, Instant};
+
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::{Method, StatusCode, header::HeaderMap},
+    middleware::Next,
+};
+use opentelemetry::propagation::Extractor;
+use tracing::{Instrument, Span, field::Empty, info_span};
+
+use crate::trace;
+
+/// Requests that are neither traced nor counted.
+const PROBES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+
+/// The middleware, for `actix_web::middleware::from_fn`. Outermost, so that it measures
+/// what the client sees. A request counts until the head of its answer is there.
+pub async fn http_span(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    // Asked every few seconds by machines; what they find is told elsewhere.
+    if PROBES.contains(&request.path()) {
+        return next.call(request).await;
+    }
+    let method = method_label(request.method());
+    let route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    let span = open_span(method, &route, request.headers());
+    let started = Instant::now();
+
+    let answer = next.call(request).instrument(span.clone()).await;
+
+    let (status, error) = match &answer {
+        Ok(response) => (response.status(), response.response().error()),
+        Err(error) => (error.as_response_error().status_code(), Some(error)),
+    };
+    span.in_scope(|| note_failure(status, error));
+    note(&span, method, route, status, started.elapsed());
+    answer
+}
+
+/// Unknown methods are one, or anybody could fill memory with names.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
+
+fn open_span(method: &'static str, route: &str, headers: &HeaderMap) -> Span {
+    let span = info_span!(
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = Empty,
+        otel.status_code = Empty,
+        trace_id = Empty,
+        // Filled by the handlers that know them.
+        media_id = Empty,
+        origin = Empty,
+    );
+    trace::join(&span, &FromHeaders(headers));
+    span
+}
+
+fn note_failure(status: StatusCode, error: Option<&Error>) {
+    if status.is_server_error() {
+        tracing::warn!(status = status.as_u16(), error = error.map(tracing::field::display), "request failed");
+    }
+}
+
+fn note(span: &Span, method: &'static str, route: String, status: StatusCode, elapsed: Duration) {
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    let labels = [("method", method.to_owned()), ("route", route), ("status", status.as_u16().to_string())];
+    metrics::counter!("heliograph_http_requests_total", &labels).increment(1);
+    metrics::histogram!("heliograph_http_request_seconds", &labels[..2]).record(elapsed.as_secs_f64());
+}
+
+struct FromHeaders<'a>(&'a HeaderMap);
+
+impl Extractor for FromHeaders<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(actix_web::http::header::HeaderName::as_str).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{App, HttpResponse, middleware::from_fn, test, web};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+    use crate::trace::tests::{TRACE_ID, TRACEPARENT, current_trace_id, start_traces};
+
+    async fn ask(path: &str) -> ServiceResponse<impl MessageBody> {
+        let show = web::get().to(async || current_trace_id());
+        let fail = web::get().to(async || HttpResponse::BadGateway());
+        let app = App::new().wrap(from_fn(http_span)).route("/media/{id}", show).route("/fail", fail);
+        let request = test::TestRequest::get().uri(path).insert_header(("traceparent", TRACEPARENT));
+        test::call_service(&test::init_service(app).await, request.to_request()).await
+    }
+
+    #[actix_web::test]
+    async fn a_request_belongs_to_the_trace_of_its_caller() {
+        let _traces = start_traces();
+
+        let answer = ask("/media/1").await;
+
+        assert_eq!(test::read_body(answer).await, TRACE_ID);
+    }
+
+    #[actix_web::test]
+    async fn requests_are_counted_by_route_never_by_what_the_client_wrote() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let counted = metrics::set_default_local_recorder(&recorder);
+
+        ask("/media/1?access_token=secret").await;
+        ask("/media/2").await;
+        ask("/fail").await;
+        ask("/nowhere/secret").await;
+        ask("/readyz").await;
+
+        drop(counted);
+        let text = recorder.handle().render();
+        for line in [
+            r#"heliograph_http_requests_total{method="GET",route="/media/{id}",status="200"} 2"#,
+            r#"heliograph_http_requests_total{method="GET",route="/fail",status="502"} 1"#,
+            r#"heliograph_http_requests_total{method="GET",route="unmatched",status="404"} 1"#,
+        ] {
+            assert!(text.contains(line), "{line} is missing in {text}");
+        }
+        assert!(!text.contains("secret"), "{text}");
+    }
+}

@@ -1,0 +1,193 @@
+//! Logs and traces of this process.
+//!
+//! Every span has a trace id, with or without a collector: logs of several services can
+//! always be joined.
+
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
+
+use heliograph_settings::{Setting, toml::Value};
+use opentelemetry::{global, trace::TracerProvider};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::{
+    Resource,
+    propagation::TraceContextPropagator,
+    trace::{Sampler, SdkTracerProvider},
+};
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::{SubscriberInitExt, TryInitError},
+};
+
+heliograph_settings::choice! {
+    /// How logs look.
+    pub enum LogFormat {
+        /// For people.
+        Human = "human",
+        /// For machines: one JSON object per line.
+        Json = "json",
+    }
+}
+
+heliograph_settings::settings! {
+    /// Logs and traces.
+    pub struct TelemetryConfig {
+        /// How log lines look. Without it, for people on a terminal and JSON elsewhere.
+        pub log_format: Option<LogFormat> = None,
+        /// What is logged: a level (`error`, `warn`, `info`, `debug`, `trace`), or several
+        /// with the crate that they are for, such as `info,heliograph_api=debug`.
+        pub log_filter: LogFilter = LogFilter::default(),
+        /// Where an OpenTelemetry collector takes traces by gRPC, such as
+        /// `http://collector:4317`. Without it, traces are only seen as ids in the logs.
+        pub otlp_endpoint: Option<url::Url> = None,
+        /// Which part of the traces that begin here goes to the collector, from 0 to 1.
+        /// Traces that begin elsewhere follow the decision made there.
+        pub sample_ratio: SampleRatio = SampleRatio(1.0),
+    }
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFilter(String);
+
+impl Default for LogFilter {
+    fn default() -> Self {
+        // Of its threads actix tells more than an operator wants to know.
+        Self("info,actix_server=warn".to_owned())
+    }
+}
+
+impl Setting for LogFilter {
+    fn read(value: &Value) -> Result<Self, String> {
+        let expected = || format!("must be {}, not {value}", Self::kind());
+        let text = value.as_str().ok_or_else(expected)?;
+        EnvFilter::try_new(text).map_err(|_| expected())?;
+        Ok(Self(text.to_owned()))
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some(Value::String(self.0.clone()))
+    }
+
+    fn kind() -> String {
+        "a log filter such as \"info\" or \"info,heliograph_api=debug\"".to_owned()
+    }
+}
+
+/// A part of a whole: from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SampleRatio(f64);
+
+impl Setting for SampleRatio {
+    fn read(value: &Value) -> Result<Self, String> {
+        let number = match value {
+            Value::Float(number) => Some(*number),
+            Value::Integer(0) => Some(0.0),
+            Value::Integer(1) => Some(1.0),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        let fits = number.filter(|number| (0.0..=1.0).contains(number));
+        fits.map(Self).ok_or_else(|| format!("must be {}, not {value}", Self::kind()))
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some(Value::Float(self.0))
+    }
+
+    fn kind() -> String {
+        "a number from 0 to 1".to_owned()
+    }
+}
+
+/// Logs or traces could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TelemetryError {
+    /// The exporter refuses its settings.
+    #[error("cannot send traces to telemetry.otlp_endpoint: {0}")]
+    Exporter(#[from] ExporterBuildError),
+    /// Somebody else in this process takes the logs.
+    #[error("cannot start logging: {0}")]
+    Logging(#[from] TryInitError),
+}
+
+/// Running telemetry. `flush` it at the end.
+#[derive(Debug)]
+pub struct Telemetry {
+    provider: SdkTracerProvider,
+}
+
+impl Telemetry {
+    /// Starts logs and traces of the whole process; inside a runtime, once.
+    pub fn start(config: &TelemetryConfig, service_name: &'static str) -> Result<Self, TelemetryError> {
+        global::set_text_map_propagator(TraceContextPropagator::new());
+        let provider = build_provider(config, service_name)?;
+        let traces = tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer("heliograph"))
+            .with_location(false)
+            .with_threads(false)
+            .with_filter(filter_fn(is_ours));
+        tracing_subscriber::registry().with(build_logs(config)).with(traces).try_init()?;
+        Ok(Self { provider })
+    }
+
+    /// Sends what has not been sent yet, and ends.
+    pub async fn flush(self) {
+        const MOST: Duration = Duration::from_secs(3);
+        let flushed = tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(MOST)).await;
+        if let Ok(Err(error)) = flushed {
+            tracing::warn!(%error, "the last traces were not sent");
+        }
+    }
+}
+
+fn build_provider(config: &TelemetryConfig, service_name: &'static str) -> Result<SdkTracerProvider, TelemetryError> {
+    let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample_ratio.0)));
+    let resource = Resource::builder().with_service_name(service_name).build();
+    let builder = SdkTracerProvider::builder().with_sampler(sampler).with_resource(resource);
+    let Some(endpoint) = &config.otlp_endpoint else { return Ok(builder.build()) };
+    let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint.as_str()).build()?;
+    Ok(builder.with_batch_exporter(exporter).build())
+}
+
+/// Our spans are always there, so that each line shows the trace id of its request, however
+/// little is logged.
+fn build_logs<S>(config: &TelemetryConfig) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let filter = EnvFilter::new(&config.log_filter.0).or(filter_fn(|metadata| metadata.is_span() && is_ours(metadata)));
+    let default = if io::stderr().is_terminal() { LogFormat::Human } else { LogFormat::Json };
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    match config.log_format.unwrap_or(default) {
+        LogFormat::Human => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+    }
+    .with_filter(filter)
+}
+
+/// What libraries tell of themselves is no part of our traces.
+fn is_ours(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("heliograph") && *metadata.level() <= Level::INFO
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_and_ratios_are_checked_when_they_are_read() {
+        assert!(LogFilter::read(&Value::String("info,heliograph_api=debug".to_owned())).is_ok());
+        assert!(LogFilter::read(&Value::String("heliograph_api=loud".to_owned())).is_err());
+        assert!(SampleRatio::read(&Value::Float(0.25)).is_ok());
+        assert!(SampleRatio::read(&Value::String("0.25".to_owned())).is_ok());
+        assert!(SampleRatio::read(&Value::Float(1.5)).is_err());
+    }
+}
