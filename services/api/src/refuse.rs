@@ -19,8 +19,19 @@ use crate::{error::ApiError, server::Front};
 /// A client that stands still so long has seen the answer.
 const STANDSTILL: Duration = Duration::from_secs(2);
 
-/// The answer to an upload that is refused; the rest of the body is read and dropped.
-pub(crate) async fn refuse(front: &Front, error: ApiError, rest: Payload) -> HttpResponse {
+/// The answer to an upload. If it is refused, the rest of the body is read and dropped.
+pub(crate) async fn answer_or_refuse(
+    front: &Front,
+    stored: Result<HttpResponse, ApiError>,
+    rest: Payload,
+) -> HttpResponse {
+    match stored {
+        Ok(answer) => answer,
+        Err(error) => refuse(front, error, rest).await,
+    }
+}
+
+async fn refuse(front: &Front, error: ApiError, rest: Payload) -> HttpResponse {
     let (mut head, content) = error.error_response().into_parts();
     let content = body::to_bytes(content).await.unwrap_or_default();
     head.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);

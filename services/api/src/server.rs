@@ -77,13 +77,7 @@ pub async fn serve(config: ApiConfig, deps: Deps, listener: TcpListener) -> io::
     .workers(workers.map_or_else(available_cores, Into::into))
     .listen(listener)?
     .run();
-    let handle = server.handle();
-    let stop = async move {
-        shutdown.cancelled().await;
-        handle.stop(true).await;
-    };
-    let (result, ()) = tokio::join!(server, stop);
-    result
+    heliograph_runtime::run_until(server, shutdown).await
 }
 
 fn available_cores() -> usize {

@@ -20,9 +20,8 @@ use crate::{
 };
 
 pub(crate) async fn handle(front: Data<Front>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let requester = auth::user_or_guest(&front, &request).await?;
-    let tenant = requester.user_id.server_name();
-    respond(&front, &request, Asked { tenant, caching: Caching::Private, allow_remote: true }).await
+    let asked = authenticated(&front, &request).await?;
+    respond(&front, &request, asked).await
 }
 
 pub(crate) async fn handle_legacy(front: Data<Front>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
@@ -38,7 +37,13 @@ pub(crate) struct Asked {
     pub(crate) allow_remote: bool,
 }
 
-/// What an unauthenticated request may.
+/// What a request with a token may.
+pub(crate) async fn authenticated(front: &Front, request: &HttpRequest) -> Result<Asked, ApiError> {
+    let requester = auth::user_or_guest(front, request).await?;
+    Ok(Asked { tenant: requester.user_id.server_name(), caching: Caching::Private, allow_remote: true })
+}
+
+/// What a request without a token may.
 pub(crate) fn legacy(front: &Front, request: &HttpRequest) -> Result<Asked, ApiError> {
     let allow_remote = Query::of(request).find_bool(&["allow_remote"])?.unwrap_or(true);
     Ok(Asked { tenant: front.tenant_by_host(request), caching: Caching::Public, allow_remote })

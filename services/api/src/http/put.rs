@@ -14,15 +14,13 @@ use crate::{
     error::ApiError,
     http::upload::{declared_bytes, described},
     params, receive,
-    refuse::refuse,
+    refuse::answer_or_refuse,
     server::Front,
 };
 
 pub(crate) async fn handle(front: Data<Front>, request: HttpRequest, mut body: Payload) -> HttpResponse {
-    match store(&front, &request, &mut body).await {
-        Ok(answer) => answer,
-        Err(error) => refuse(&front, error, body).await,
-    }
+    let stored = store(&front, &request, &mut body).await;
+    answer_or_refuse(&front, stored, body).await
 }
 
 async fn store(front: &Front, request: &HttpRequest, body: &mut Payload) -> Result<HttpResponse, ApiError> {

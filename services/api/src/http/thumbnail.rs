@@ -12,18 +12,16 @@ use heliograph_proto::{Render, Thumbnail};
 use heliograph_types::{ContentType, ErrorCode, Mxc, ThumbnailMethod, ThumbnailSpec};
 
 use crate::{
-    auth, deliver,
+    deliver,
     error::ApiError,
-    headers::Caching,
     http::download::{self, Asked, Found},
     params::{self, Query},
     server::Front,
 };
 
 pub(crate) async fn handle(front: Data<Front>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let requester = auth::user_or_guest(&front, &request).await?;
-    let tenant = requester.user_id.server_name();
-    respond(&front, &request, Asked { tenant, caching: Caching::Private, allow_remote: true }).await
+    let asked = download::authenticated(&front, &request).await?;
+    respond(&front, &request, asked).await
 }
 
 pub(crate) async fn handle_legacy(front: Data<Front>, request: HttpRequest) -> Result<HttpResponse, ApiError> {

@@ -4,6 +4,7 @@ use std::{io, net::TcpListener};
 
 use actix_web::{
     App, HttpResponse, HttpServer,
+    dev::Server,
     web::{self, Data, ServiceConfig},
 };
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,11 @@ pub async fn serve_health(listener: TcpListener, health: Health, shutdown: Cance
         .shutdown_timeout(1)
         .listen(listener)?
         .run();
+    run_until(server, shutdown).await
+}
+
+/// Runs an HTTP server until `shutdown`, then until the requests in progress are answered.
+pub async fn run_until(server: Server, shutdown: CancellationToken) -> io::Result<()> {
     let handle = server.handle();
     let stop = async move {
         shutdown.cancelled().await;

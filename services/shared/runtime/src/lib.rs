@@ -16,7 +16,7 @@ mod telemetry;
 mod trace;
 
 pub use grpc::{GrpcServerConfig, serve_grpc};
-pub use health::{Health, configure_health, serve_health};
+pub use health::{Health, configure_health, run_until, serve_health};
 pub use http_span::http_span;
 pub use life::{Arbiters, Ended, Life, ProcessConfig};
 pub use listen::{ListenError, bind};
