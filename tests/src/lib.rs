@@ -1,1 +1,44 @@
-//! Placeholder.
+//! The harness of the end-to-end tests: real processes of Heliograph, of Redis, nginx and
+//! Synapse, on loopback. One stand-in: a homeserver that knows nothing but tokens and keys.
+//!
+//! Everything here panics when it cannot go on: a test that cannot be set up has failed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
+mod binary;
+mod client;
+mod collector;
+mod deployment;
+mod homeserver;
+mod nginx;
+mod picture;
+mod ports;
+mod process;
+mod redis;
+mod server;
+mod settings;
+mod shape;
+mod synapse;
+mod tls;
+mod wire;
+
+pub use binary::{as_root, heliograph, program};
+pub use client::{Answer, Client};
+pub use collector::{Collector, Seen};
+pub use deployment::{Deployment, Setup};
+pub use homeserver::{Homeserver, Mood};
+pub use nginx::{Nginx, Site};
+pub use picture::{jpeg, jpeg_size, noise};
+pub use ports::free_port;
+pub use process::{Process, eventually};
+pub use redis::Redis;
+pub use server::{Request, Server};
+pub use settings::Settings;
+pub use shape::Shape;
+pub use synapse::{Synapse, SynapseSetup};
+pub use tls::Authority;
+pub use wire::Wire;

@@ -38,12 +38,14 @@ impl std::fmt::Debug for UploadOrchestrator {
 }
 
 impl UploadOrchestrator {
-    /// Starts the orchestrator and its sweep.
+    /// Starts the orchestrator and its sweep; its background work runs on the runtime of
+    /// the caller.
     pub fn start(config: UploadsConfig, deps: Deps) -> Arc<Self> {
         let Deps { blobs, catalog, state, clock, arbiters, tasks, shutdown, alone } = deps;
         let room = Arc::new(Semaphore::new(config.max_in_progress.get().min(Semaphore::MAX_PERMITS)));
         let uploads = Registry::new(arbiters);
-        let shared = Arc::new(Shared { config, blobs, catalog, state, clock, tasks, uploads });
+        let runtime = tokio::runtime::Handle::current();
+        let shared = Arc::new(Shared { config, blobs, catalog, state, clock, tasks, runtime, uploads });
         shared.in_background(sweep::run(Arc::clone(&shared), shutdown, alone));
         Arc::new(Self { shared, room })
     }
@@ -175,7 +177,7 @@ impl UploadOrchestrator {
             Err(failure) => return Err(failure),
         };
         let (answer, outcome) = oneshot::channel();
-        under_deadline(addr.send(CommitUpload { commit, answer })).await?;
+        under_deadline(addr.send(CommitUpload { commit, answer, span: tracing::Span::current() })).await?;
         match tokio::time::timeout(ACTOR_DEADLINE, outcome).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) | Err(_) => Err(actor_is_gone()),

@@ -1,6 +1,6 @@
 //! Who we are: our server names and keys, and who knows our users' tokens.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, anyhow};
 use heliograph_matrix::{Homeserver, HomeserverConfig, SigningKey, TokenChecker, Whoami, build_homeserver_client};
@@ -24,8 +24,9 @@ pub(super) fn load_tenants(settings: &Settings) -> anyhow::Result<Vec<Tenant>> {
 
 fn load_tenant(config: &HomeserverConfig) -> anyhow::Result<Tenant> {
     let server_name = require_name(config)?;
-    let key = config.signing_key_file.as_deref().map(SigningKey::load).transpose();
-    Ok(Tenant { server_name, key: key.context("homeserver.signing_key_file")? })
+    let load =
+        |file: &Path| SigningKey::load(file).with_context(|| format!("homeserver.signing_key_file {}", file.display()));
+    Ok(Tenant { server_name, key: config.signing_key_file.as_deref().map(load).transpose()? })
 }
 
 /// The one made-up server.
@@ -33,13 +34,12 @@ pub(super) fn development_tenants(development: &Development) -> Vec<Tenant> {
     vec![Tenant { server_name: development.server_name.clone(), key: Some(development.key.clone()) }]
 }
 
-/// Asks the homeservers. What one HTTP client can have only once, and the limits of what is
-/// remembered, are those of the first.
+/// Asks the homeservers, each as its own section says.
 pub(super) fn build_tokens(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn TokenChecker>> {
-    let first = settings.homeservers.first().ok_or_else(|| anyhow!("homeserver is required"))?;
-    let client = build_homeserver_client(first).context("homeserver.ca_file")?;
+    let most = settings.homeservers.iter().map(|config| config.max_remembered_tokens).max();
+    let most = most.ok_or_else(|| anyhow!("homeserver is required"))?;
     let homeservers = settings.homeservers.iter().map(homeserver).collect::<anyhow::Result<_>>()?;
-    Ok(Arc::new(Whoami::new(homeservers, client, first, clock)))
+    Ok(Arc::new(Whoami::new(homeservers, most, clock)))
 }
 
 /// Tells when a homeserver is out of reach. Content that needs no token is still served.
@@ -61,7 +61,8 @@ pub(super) fn watch_homeservers(settings: &Settings, readiness: &Readiness) {
 
 fn homeserver(config: &HomeserverConfig) -> anyhow::Result<Homeserver> {
     let url = config.url.clone().ok_or_else(|| anyhow!("homeserver.url is required"))?;
-    Ok(Homeserver { server_name: require_name(config)?, url })
+    let client = build_homeserver_client(config).context("homeserver.ca_file")?;
+    Ok(Homeserver { server_name: require_name(config)?, url, client, token_ttl: config.token_ttl })
 }
 
 fn require_name(config: &HomeserverConfig) -> anyhow::Result<ServerName> {

@@ -32,7 +32,8 @@ heliograph_settings::settings! {
         /// How long the homeserver's answer about a token is believed. A token that was
         /// logged out keeps working here for that long.
         pub token_ttl: Duration = Duration::from_secs(30),
-        /// Tokens whose answers are remembered, about 300 bytes each.
+        /// Tokens whose answers are remembered, about 300 bytes each. With several homeservers
+        /// the largest number counts.
         pub max_remembered_tokens: NonZeroUsize = REMEMBERED_TOKENS,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use lru::LruCache;
 use url::Url;
 
 use crate::{
-    AuthError, Flights, HomeserverConfig, Presented, Refusal, Requester, TokenChecker,
+    AuthError, Flights, Presented, Refusal, Requester, TokenChecker,
     whoami_request::{Opinion, ask},
 };
 
@@ -20,12 +21,16 @@ use crate::{
 const REFUSAL_TTL: Duration = Duration::from_secs(5);
 
 /// One homeserver, as it is reached from here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Homeserver {
     /// Its users end in this.
     pub server_name: ServerName,
     /// Base URL of its client API.
     pub url: Url,
+    /// Asks it.
+    pub client: reqwest::Client,
+    /// How long its answers are believed.
+    pub token_ttl: Duration,
 }
 
 type Digest = [u8; 32];
@@ -42,9 +47,7 @@ struct Remembered {
 /// Asks homeservers.
 pub struct Whoami {
     homeservers: Vec<Homeserver>,
-    client: reqwest::Client,
     clock: Arc<dyn Clock>,
-    token_ttl: Duration,
     remembered: Mutex<LruCache<Digest, Remembered>>,
     flights: Flights<Digest, Answer>,
 }
@@ -56,15 +59,10 @@ impl fmt::Debug for Whoami {
 }
 
 impl Whoami {
-    /// Asks `homeservers` with `client`; `config` has the limits of what is remembered.
-    pub fn new(
-        homeservers: Vec<Homeserver>,
-        client: reqwest::Client,
-        config: &HomeserverConfig,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        let remembered = Mutex::new(LruCache::new(config.max_remembered_tokens));
-        Self { homeservers, client, clock, token_ttl: config.token_ttl, remembered, flights: Flights::default() }
+    /// Asks `homeservers`, and remembers the answers about so many tokens.
+    pub fn new(homeservers: Vec<Homeserver>, max_remembered_tokens: NonZeroUsize, clock: Arc<dyn Clock>) -> Self {
+        let remembered = Mutex::new(LruCache::new(max_remembered_tokens));
+        Self { homeservers, clock, remembered, flights: Flights::default() }
     }
 
     fn remembered(&self) -> MutexGuard<'_, LruCache<Digest, Remembered>> {
@@ -82,7 +80,7 @@ impl Whoami {
         let first = self.remembered().peek(&digest).map_or(0, |known| known.homeserver);
         let (homeserver, answer) = self.ask_all(presented, first).await;
         let (answer, ttl) = match answer {
-            Ok(requester) => (Ok(requester), self.token_ttl),
+            Ok(requester) => (Ok(requester), self.homeservers[homeserver].token_ttl),
             // "Too much" is about now, not about the token.
             Err(AuthError::Refused(refusal)) if refusal.status != 429 => (Err(refusal), REFUSAL_TTL),
             other => return other,
@@ -98,7 +96,7 @@ impl Whoami {
         let mut verdict = None;
         let count = self.homeservers.len();
         for index in (0..count).map(|step| (first + step) % count) {
-            let opinion = ask(&self.client, &self.homeservers[index], presented, self.clock.now()).await;
+            let opinion = ask(&self.homeservers[index], presented, self.clock.now()).await;
             match opinion {
                 Opinion::Known(answer) => return (index, answer.map_err(AuthError::Refused)),
                 Opinion::Unknown(refusal) => {

@@ -55,16 +55,11 @@ impl Reply {
 }
 
 /// Asks who presents this; an old homeserver by its old path.
-pub(crate) async fn ask(
-    client: &reqwest::Client,
-    homeserver: &Homeserver,
-    presented: &Presented,
-    now: Timestamp,
-) -> Opinion {
-    let mut reply = send(client, homeserver, presented, "v3", now).await;
+pub(crate) async fn ask(homeserver: &Homeserver, presented: &Presented, now: Timestamp) -> Opinion {
+    let mut reply = send(homeserver, presented, "v3", now).await;
     let unrecognized = |reply: &Reply| reply.errcode().as_deref() == Some("M_UNRECOGNIZED");
     if reply.as_ref().is_ok_and(unrecognized) {
-        reply = send(client, homeserver, presented, "r0", now).await;
+        reply = send(homeserver, presented, "r0", now).await;
     }
     match reply {
         Ok(reply) => judge(homeserver, reply),
@@ -72,15 +67,9 @@ pub(crate) async fn ask(
     }
 }
 
-async fn send(
-    client: &reqwest::Client,
-    homeserver: &Homeserver,
-    presented: &Presented,
-    version: &str,
-    now: Timestamp,
-) -> Result<Reply, String> {
+async fn send(homeserver: &Homeserver, presented: &Presented, version: &str, now: Timestamp) -> Result<Reply, String> {
     let url = whoami_url(&homeserver.url, version, presented);
-    let request = client.get(url).bearer_auth(presented.token.expose());
+    let request = homeserver.client.get(url).bearer_auth(presented.token.expose());
     let response = request.send().await.map_err(|error| Reason(&error).to_string())?;
     let (status, retry_after) = (response.status(), read_retry_after(response.headers(), now));
     let body = read_body(response, MOST_ANSWER_BYTES).await.map_err(|error| error.to_string())?;

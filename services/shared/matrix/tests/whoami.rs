@@ -40,19 +40,20 @@ type Handler = Box<dyn Fn(&TestRequest) -> Vec<Step> + Send + Sync>;
 /// Homeservers `a.example`, `b.example`, …
 async fn fixture(handlers: Vec<Handler>) -> Fixture {
     let authority = TestAuthority::default();
+    let config = HomeserverConfig { ca_file: Some(authority.ca_file()), ..HomeserverConfig::default() };
     let (mut servers, mut homeservers) = (Vec::new(), Vec::new());
     for (handler, letter) in handlers.into_iter().zip('a'..) {
         let server = TestServer::start(&authority, &["127.0.0.1"], handler).await;
         homeservers.push(Homeserver {
             server_name: format!("{letter}.example").parse().unwrap(),
             url: format!("https://127.0.0.1:{}/prefix/", server.port()).parse().unwrap(),
+            client: build_homeserver_client(&config).unwrap(),
+            token_ttl: config.token_ttl,
         });
         servers.push(server);
     }
-    let config = HomeserverConfig { ca_file: Some(authority.ca_file()), ..HomeserverConfig::default() };
     let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
-    let client = build_homeserver_client(&config).unwrap();
-    let checker = Arc::new(Whoami::new(homeservers, client, &config, clock.clone()));
+    let checker = Arc::new(Whoami::new(homeservers, config.max_remembered_tokens, clock.clone()));
     Fixture { checker, clock, servers }
 }
 

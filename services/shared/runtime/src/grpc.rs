@@ -136,6 +136,7 @@ fn note(span: &Span, service: String, method: String, headers: &HeaderMap, elaps
     if matches!(code, Code::Internal | Code::Unknown | Code::DataLoss) {
         span.record("otel.status_code", "ERROR");
     }
+    tracing::debug!(?code, ?elapsed, "call answered");
     let known = code != Code::Unimplemented;
     let [service, method] = if known { [service, method] } else { ["unknown".to_owned(), "unknown".to_owned()] };
     let labels = [("service", service), ("method", method), ("code", format!("{code:?}"))];

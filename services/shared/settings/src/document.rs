@@ -52,9 +52,10 @@ impl Document {
     pub fn sections<S: Section>(&mut self, name: &str) -> Vec<S> {
         let mut tables: Vec<Table> = match self.file.remove(name) {
             None => Vec::new(),
-            Some(Value::Array(values)) if values.iter().all(Value::is_table) => {
-                values.into_iter().filter_map(|value| if let Value::Table(table) = value { Some(table) } else { None }).collect()
-            }
+            Some(Value::Array(values)) if values.iter().all(Value::is_table) => values
+                .into_iter()
+                .filter_map(|value| if let Value::Table(table) = value { Some(table) } else { None })
+                .collect(),
             Some(_) => {
                 self.problems.push(name, format!("must be a list of sections: [[{name}]]"));
                 Vec::new()
@@ -118,15 +119,15 @@ mod tests {
 
     crate::settings! {
         /// A section.
-        pub struct Example {
+        struct Example {
             /// A size.
-            pub size: bytesize::ByteSize = bytesize::ByteSize::mib(1),
+            size: bytesize::ByteSize = bytesize::ByteSize::mib(1),
             /// A span.
-            pub span: Duration = Duration::from_secs(90),
+            span: Duration = Duration::from_secs(90),
             /// A list.
-            pub names: Vec<String> = Vec::new(),
+            names: Vec<String> = Vec::new(),
             /// A switch.
-            pub on: bool = true,
+            on: bool = true,
         }
     }
 
@@ -137,7 +138,11 @@ mod tests {
     #[test]
     fn the_environment_outranks_the_file() {
         let file = "[example]\nsize = \"2 MiB\"\nspan = \"1s\"";
-        let mut document = Document::new(file, environment(&[("HELIOGRAPH_EXAMPLE_SPAN", "2s"), ("HELIOGRAPH_EXAMPLE_NAMES", "a, b")]), &[]);
+        let mut document = Document::new(
+            file,
+            environment(&[("HELIOGRAPH_EXAMPLE_SPAN", "2s"), ("HELIOGRAPH_EXAMPLE_NAMES", "a, b")]),
+            &[],
+        );
 
         let example: Example = document.section("example");
         let example = document.finish(example).unwrap();
@@ -157,7 +162,10 @@ mod tests {
         let problems = document.finish(example).unwrap_err();
 
         let keys: Vec<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
-        assert_eq!(keys, ["example.on", "example.size", "example.spn", "other", "environment variable HELIOGRAPH_NO_SUCH"]);
+        assert_eq!(
+            keys,
+            ["example.on", "example.size", "example.spn", "other", "environment variable HELIOGRAPH_NO_SUCH"]
+        );
     }
 
     #[test]

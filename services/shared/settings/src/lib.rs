@@ -30,14 +30,14 @@ pub use value::Setting;
 macro_rules! settings {
     (
         $(#[doc = $section_doc:literal])+
-        pub struct $name:ident {
-            $( $(#[doc = $doc:literal])+ pub $field:ident: $kind:ty = $default:expr, )+
+        $vis:vis struct $name:ident {
+            $( $(#[doc = $doc:literal])+ $field_vis:vis $field:ident: $kind:ty = $default:expr, )+
         }
     ) => {
         $(#[doc = $section_doc])+
         #[derive(Debug, Clone)]
-        pub struct $name {
-            $( $(#[doc = $doc])+ pub $field: $kind, )+
+        $vis struct $name {
+            $( $(#[doc = $doc])+ $field_vis $field: $kind, )+
         }
 
         impl ::std::default::Default for $name {

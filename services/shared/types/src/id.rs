@@ -134,7 +134,8 @@ impl FromStr for UserId {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let invalid = InvalidId("not a valid user id");
-        let (localpart, server) = text.strip_prefix('@').and_then(|rest| rest.split_once(':')).ok_or(invalid.clone())?;
+        let (localpart, server) =
+            text.strip_prefix('@').and_then(|rest| rest.split_once(':')).ok_or(invalid.clone())?;
         if text.len() > 255 || localpart.chars().any(char::is_control) || server.parse::<ServerName>().is_err() {
             return Err(invalid);
         }
@@ -167,8 +168,10 @@ impl FromStr for Mxc {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let (server_name, media_id) =
-            text.strip_prefix("mxc://").and_then(|rest| rest.split_once('/')).ok_or(InvalidId("not a valid mxc URI"))?;
+        let (server_name, media_id) = text
+            .strip_prefix("mxc://")
+            .and_then(|rest| rest.split_once('/'))
+            .ok_or(InvalidId("not a valid mxc URI"))?;
         Ok(Self { server_name: server_name.parse()?, media_id: media_id.parse()? })
     }
 }
@@ -179,11 +182,14 @@ mod tests {
 
     #[test]
     fn server_names_follow_the_grammar() {
-        for name in ["example.org", "a.example:8448", "1.2.3.4", "[2001:db8::1]", "[::1]:443", "localhost", "A.example"] {
+        for name in ["example.org", "a.example:8448", "1.2.3.4", "[2001:db8::1]", "[::1]:443", "localhost", "A.example"]
+        {
             assert_eq!(name.parse::<ServerName>().map(|parsed| parsed.to_string()).as_deref(), Ok(name));
         }
         let long = format!("{}.org", "a".repeat(252));
-        for name in ["", "..", ".a", "a..b", "a/b", "a b", "ä.org", "a:70000", "a:", "[::1", "under_score.org", "a%2e", &long] {
+        for name in
+            ["", "..", ".a", "a..b", "a/b", "a b", "ä.org", "a:70000", "a:", "[::1", "under_score.org", "a%2e", &long]
+        {
             assert!(name.parse::<ServerName>().is_err(), "{name:?}");
         }
     }
@@ -217,7 +223,10 @@ mod tests {
 
     #[test]
     fn the_server_of_a_user_is_what_follows_the_first_colon() {
-        assert_eq!("@a:b.org:80".parse::<UserId>().map(|user| user.server_name().to_string()).as_deref(), Ok("b.org:80"));
+        assert_eq!(
+            "@a:b.org:80".parse::<UserId>().map(|user| user.server_name().to_string()).as_deref(),
+            Ok("b.org:80")
+        );
         for text in ["a:b", "@a", "@a:", "@a:..", "@a\n:b"] {
             assert!(text.parse::<UserId>().is_err(), "{text:?}");
         }

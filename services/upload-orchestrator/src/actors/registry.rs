@@ -27,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) state: State,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tasks: TaskTracker,
+    pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) uploads: Registry,
 }
 
@@ -34,7 +35,7 @@ impl Shared {
     /// Runs `work` on the runtime, not on an arbiter: it outlives its actor, and shutdown
     /// waits for it.
     pub(crate) fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(work);
+        self.tasks.spawn_on(work, &self.runtime);
     }
 
     /// The id no longer counts as pending. A failure costs the user one place until the id

@@ -13,6 +13,7 @@ use heliograph_leases::Lease;
 use heliograph_proto::{Commit, Ticket};
 use heliograph_types::{Failure, UserId};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tracing::{Instrument, Span};
 
 use crate::{
     actors::registry::{Incarnation, Shared},
@@ -36,7 +37,7 @@ pub(crate) struct UploadActor {
     _permit: OwnedSemaphorePermit,
     state: State,
     idle_timer: Option<SpawnHandle>,
-    commit: Option<Commit>,
+    commit: Option<(Commit, Span)>,
     awaiting_commit: Vec<oneshot::Sender<Result<(), Failure>>>,
 }
 
@@ -77,6 +78,8 @@ pub(crate) struct ReportProgress(pub(crate) u64);
 pub(crate) struct CommitUpload {
     pub(crate) commit: Commit,
     pub(crate) answer: oneshot::Sender<Result<(), Failure>>,
+    /// The request that all of this is a part of.
+    pub(crate) span: Span,
 }
 
 /// The caller gives up.
@@ -127,9 +130,9 @@ impl Handler<ReportProgress> for UploadActor {
 impl Handler<CommitUpload> for UploadActor {
     type Result = ();
 
-    fn handle(&mut self, CommitUpload { commit, answer }: CommitUpload, ctx: &mut Self::Context) {
+    fn handle(&mut self, CommitUpload { commit, answer, span }: CommitUpload, ctx: &mut Self::Context) {
         self.awaiting_commit.push(answer);
-        self.commit.get_or_insert(commit);
+        self.commit.get_or_insert((commit, span));
         self.apply(Event::CommitAsked, ctx);
     }
 }
@@ -190,11 +193,11 @@ impl UploadActor {
     }
 
     fn write_record(&mut self, ctx: &mut Context<Self>) {
-        let Some(commit) = self.commit.take() else { return };
+        let Some((commit, span)) = self.commit.take() else { return };
         let record = self.record(commit);
         let shared = Arc::clone(&self.shared);
         let uploader = self.uploader.clone();
-        let work = async move { create_record(&shared, &record, uploader.as_ref()).await };
+        let work = async move { create_record(&shared, &record, uploader.as_ref()).await }.instrument(span);
         ctx.spawn(work.into_actor(self).map(|outcome, actor, ctx| actor.recorded(&outcome, ctx)));
     }
 

@@ -1,0 +1,16 @@
+//! End-to-end tests: the release binary, in both shapes, against real neighbours.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+
+mod architecture;
+mod crash;
+mod created_ids;
+mod documents;
+mod federation;
+mod limits;
+mod media;
+mod memory;
+mod shutdown;
+mod start;
+mod synapse;
+mod tokens;
+mod trace;

@@ -1,0 +1,120 @@
+//! Prints the figures that the README tells, measured on this machine.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use heliograph_tests::{Client, Deployment, Process, Setup, Shape, noise};
+use reqwest::Method;
+
+const REQUESTS: u32 = 5000;
+const PIECES: usize = 1024;
+
+#[tokio::main]
+async fn main() {
+    start_up().await;
+    let mut one = Setup::new(Shape::One).set("uploads", "max_bytes", "2 GiB").start().await;
+    show_memory("idle", one.processes(), "VmRSS:");
+    small_downloads(&mut one).await;
+    large_file(&mut one).await;
+    show_memory("peak, 1 GiB up and down", one.processes(), "VmHWM:");
+    let mut four = Setup::new(Shape::Four).start().await;
+    show_memory("idle", four.processes(), "VmRSS:");
+    lines_of_code();
+}
+
+/// The best of five, so that the machine's other work does not count.
+async fn start_up() {
+    let mut best = Duration::MAX;
+    for _ in 0..5 {
+        let mut deployment = Setup::new(Shape::One).prepare().await;
+        let client = Client::plain(deployment.address(), "");
+        let began = Instant::now();
+        deployment.launch();
+        while client.request(Method::GET, "/livez").send().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        best = best.min(began.elapsed());
+    }
+    println!("start to first answer: {} ms", best.as_millis());
+}
+
+fn show_memory(when: &str, processes: &[Process], field: &str) {
+    let each: Vec<String> = processes.iter().map(|process| format!("{} MiB", process.memory(field) >> 20)).collect();
+    println!("resident memory, {when}, {} process(es): {}", each.len(), each.join(", "));
+}
+
+/// Authenticated downloads of 16 KiB over one connection.
+async fn small_downloads(deployment: &mut Deployment) {
+    let alice = deployment.alice();
+    let id = alice.upload(noise(16 << 10, 1), "image/jpeg").await;
+    alice.download(&id).await.ok();
+    let watch = Watch::start(deployment.api());
+    for _ in 0..REQUESTS {
+        alice.download(&id).await.ok();
+    }
+    watch.show("authenticated download of 16 KiB", deployment.api(), REQUESTS);
+}
+
+async fn large_file(deployment: &mut Deployment) {
+    let piece = Bytes::from(noise(1 << 20, 2));
+    let watch = Watch::start(deployment.api());
+    let id = deployment.alice().upload_repeated(piece, PIECES).await;
+    watch.show("1 GiB up", deployment.api(), 1);
+    let watch = Watch::start(deployment.api());
+    assert_eq!(deployment.alice().download_length(&id).await, PIECES << 20);
+    watch.show("1 GiB down", deployment.api(), 1);
+}
+
+/// What a piece of work takes of a process.
+struct Watch {
+    cpu: Duration,
+    began: Instant,
+}
+
+impl Watch {
+    fn start(process: &Process) -> Self {
+        Self { cpu: process.cpu_time(), began: Instant::now() }
+    }
+
+    fn show(&self, what: &str, process: &Process, times: u32) {
+        let cpu = process.cpu_time().saturating_sub(self.cpu) / times;
+        println!("{what}: {cpu:.1?} of processor time, {:.1?} passed", self.began.elapsed() / times);
+    }
+}
+
+/// Lines that are neither empty nor comments; those below `#[cfg(test)]` apart.
+fn lines_of_code() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut files = Vec::new();
+    for folder in ["proto", "services", "tests"] {
+        collect(&root.join(folder), &mut files);
+    }
+    let (mut code, mut tests) = (0, 0);
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let (front, back) = text.split_once("#[cfg(test)]").unwrap_or((&text, ""));
+        let is_test = file.starts_with(root.join("tests")) || file.ends_with("tests.rs");
+        *(if is_test { &mut tests } else { &mut code }) += count(front);
+        tests += count(back);
+    }
+    println!("lines of Rust: {code}, and {tests} of tests");
+}
+
+fn count(text: &str) -> usize {
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+}
+
+fn collect(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            files.push(path);
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Heliograph, running.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+use toml::Value;
+
+use crate::{
+    Client, Homeserver, Process, Redis, Settings, Shape,
+    binary::{forget_settings, is_root},
+    eventually, free_port, heliograph, program,
+};
+
+/// What is to be started.
+#[derive(Debug)]
+pub struct Setup {
+    shape: Shape,
+    server_name: String,
+    homeserver: Option<(String, PathBuf)>,
+    settings: Settings,
+    environment: Vec<(String, String)>,
+    redis_url: Option<String>,
+    hosts: Vec<(String, String)>,
+}
+
+impl Setup {
+    /// A deployment of this shape for the server name `media.test`.
+    pub fn new(shape: Shape) -> Self {
+        Self {
+            shape,
+            server_name: "media.test".to_owned(),
+            homeserver: None,
+            settings: Settings::default(),
+            environment: Vec::new(),
+            redis_url: None,
+            hosts: Vec::new(),
+        }
+    }
+
+    /// For another server name.
+    #[must_use]
+    pub fn server_name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.server_name);
+        self
+    }
+
+    /// With a homeserver of its own, at this URL and with this signing key.
+    #[must_use]
+    pub fn homeserver(mut self, url: &str, key: &Path) -> Self {
+        self.homeserver = Some((url.to_owned(), key.to_owned()));
+        self
+    }
+
+    /// With a setting of its own, in every process.
+    #[must_use]
+    pub fn set(mut self, section: &str, key: &str, value: impl Into<Value>) -> Self {
+        self.settings.set(section, key, value);
+        self
+    }
+
+    /// With a variable in the environment of every process.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// That finds the name at this address: its processes see an `/etc/hosts` of their own.
+    #[must_use]
+    pub fn host(mut self, name: &str, address: &str) -> Self {
+        self.hosts.push((name.to_owned(), address.to_owned()));
+        self
+    }
+
+    /// With a Redis that is somewhere else, or nowhere.
+    #[must_use]
+    pub fn redis_url(mut self, url: &str) -> Self {
+        self.redis_url = Some(url.to_owned());
+        self
+    }
+
+    /// That may fetch from loopback, and trusts this authority.
+    #[must_use]
+    pub fn trusts(self, authority: &Path) -> Self {
+        self.set("federation", "ca_file", authority.to_str().unwrap()).set(
+            "federation",
+            "allow_addresses",
+            Value::Array(vec!["127.0.0.0/8".into()]),
+        )
+    }
+
+    /// Starts it and waits until every process is ready.
+    pub async fn start(self) -> Deployment {
+        let mut deployment = self.prepare().await;
+        deployment.start().await;
+        deployment
+    }
+
+    /// Everything but the processes.
+    pub async fn prepare(self) -> Deployment {
+        let folder = tempfile::Builder::new().prefix("heliograph-test-").tempdir().unwrap();
+        let homeserver = Homeserver::start(&self.server_name).await;
+        let key = folder.path().join("signing.key");
+        homeserver.write_key(&key);
+        let redis = match (self.shape, &self.redis_url) {
+            (Shape::Four, None) => Some(Redis::start(folder.path()).await),
+            _ => None,
+        };
+        let (url, key) = self.homeserver.clone().unwrap_or((homeserver.url(), key));
+        let roles = self.roles(folder.path(), redis.as_ref(), &url, &key);
+        let storage = folder.path().join("store");
+        let hosts = (!self.hosts.is_empty()).then(|| {
+            let lines = self.hosts.iter().map(|(name, address)| format!("{address} {name}\n"));
+            let file = folder.path().join("hosts");
+            fs::write(&file, lines.collect::<String>()).unwrap();
+            file
+        });
+        Deployment {
+            shape: self.shape,
+            roles,
+            processes: Vec::new(),
+            homeserver,
+            redis,
+            storage,
+            hosts,
+            folder,
+            environment: self.environment,
+        }
+    }
+
+    fn roles(&self, folder: &Path, redis: Option<&Redis>, homeserver: &str, key: &Path) -> Vec<Role> {
+        let names: &[&'static str] = match self.shape {
+            Shape::One => &["serve"],
+            Shape::Four => &["uploads", "thumbnails", "federation", "api"],
+        };
+        let grpc: Vec<String> = names.iter().map(|_| format!("127.0.0.1:{}", free_port())).collect();
+        let role = |(name, grpc_listen): (&&'static str, &String)| {
+            let mut settings = self.settings.clone();
+            let health = SocketAddr::from(([127, 0, 0, 1], free_port()));
+            settings.set("data", "folder", folder.join(format!("data-{name}")).to_str().unwrap());
+            settings.homeserver(&self.server_name, homeserver, key);
+            let storage = format!("file://{}", folder.join("store").display());
+            let mut default = |section: &str, key: &str, value: String| {
+                settings.set_default(section, key, value);
+            };
+            default("storage", "url", storage);
+            if let Some(url) = self.redis_url.clone().or_else(|| redis.map(Redis::url)) {
+                default("state", "redis_url", url);
+            }
+            if self.shape == Shape::Four {
+                default("cluster", "uploads_url", format!("http://{}", grpc[0]));
+                default("cluster", "thumbnails_url", format!("http://{}", grpc[1]));
+                default("cluster", "federation_url", format!("http://{}", grpc[2]));
+                default("cluster", "grpc_listen", grpc_listen.clone());
+            }
+            let serves_http = matches!(*name, "serve" | "api");
+            let (section, key) = if serves_http { ("api", "listen") } else { ("cluster", "health_listen") };
+            default(section, key, health.to_string());
+            Role { name, settings, health }
+        };
+        names.iter().zip(&grpc).map(role).collect()
+    }
+}
+
+/// One process to be: its subcommand and what it is told.
+#[derive(Debug)]
+struct Role {
+    name: &'static str,
+    settings: Settings,
+    health: SocketAddr,
+}
+
+/// The processes, and all that they stand on.
+#[derive(Debug)]
+pub struct Deployment {
+    shape: Shape,
+    roles: Vec<Role>,
+    processes: Vec<Process>,
+    /// Whom it asks about tokens.
+    pub homeserver: Homeserver,
+    /// The Redis of the four processes.
+    pub redis: Option<Redis>,
+    storage: PathBuf,
+    hosts: Option<PathBuf>,
+    environment: Vec<(String, String)>,
+    // Last, so that the folder goes after all who write there.
+    folder: TempDir,
+}
+
+impl Deployment {
+    /// Starts the processes that are not there, and waits until each is ready.
+    pub async fn start(&mut self) {
+        self.launch();
+        for (role, process) in self.roles.iter().zip(&mut self.processes) {
+            let client = Client::plain(role.health, "");
+            eventually("a process becomes ready", async || {
+                assert!(process.try_status().is_none(), "`heliograph {}` ended:\n{}", role.name, process.log());
+                let request = client.request(reqwest::Method::GET, "/readyz");
+                request.send().await.ok().filter(|answer| answer.status() == 200)
+            })
+            .await;
+        }
+    }
+
+    /// Starts the processes that are not there, and waits for nothing.
+    pub fn launch(&mut self) {
+        for role in self.roles.iter().skip(self.processes.len()) {
+            let file = self.folder.path().join(format!("{}.toml", role.name));
+            fs::write(&file, role.settings.to_string()).unwrap();
+            let mut command = heliograph();
+            command.arg(role.name).arg("--config").arg(&file);
+            if let Some(hosts) = &self.hosts {
+                command = with_hosts(hosts, &command);
+            }
+            command.current_dir(&self.folder);
+            command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+            let log = self.folder.path().join(format!("{}.log", role.name));
+            self.processes.push(Process::spawn(role.name, &mut command, log));
+        }
+    }
+
+    /// How it is spread.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Where its HTTP side answers.
+    pub fn address(&self) -> SocketAddr {
+        self.roles.last().unwrap().health
+    }
+
+    /// Where a process tells its health.
+    pub fn health_addresses(&self) -> Vec<SocketAddr> {
+        self.roles.iter().map(|role| role.health).collect()
+    }
+
+    /// Alice, whose token is valid.
+    pub fn alice(&self) -> Client {
+        Client::plain(self.address(), "alice-token")
+    }
+
+    /// Bob, whose token is valid.
+    pub fn bob(&self) -> Client {
+        Client::plain(self.address(), "bob-token")
+    }
+
+    /// The process that answers HTTP.
+    pub fn api(&mut self) -> &mut Process {
+        self.processes.last_mut().unwrap()
+    }
+
+    /// All processes.
+    pub fn processes(&mut self) -> &mut [Process] {
+        &mut self.processes
+    }
+
+    /// Kills every process at once, as a power cut would.
+    pub fn kill(&mut self) {
+        self.processes.iter_mut().for_each(Process::kill);
+        self.processes.clear();
+    }
+
+    /// The folder of everything.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What lies in the store below a key, as relative paths.
+    pub fn stored(&self, prefix: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        collect(&self.storage.join(prefix), &mut found);
+        found.sort();
+        found.iter().map(|file| file.strip_prefix(&self.storage).unwrap().display().to_string()).collect()
+    }
+}
+
+/// The same command in a mount namespace of its own, where `/etc/hosts` is `file`. Becomes
+/// the command in the end: the process id is that of the command.
+fn with_hosts(file: &Path, command: &Command) -> Command {
+    let namespace = if is_root() { "-m" } else { "-rm" };
+    let mut wrapped = Command::new(program("unshare"));
+    wrapped.args([namespace, "sh", "-c", r#"mount --bind "$0" /etc/hosts && exec "$@""#]);
+    wrapped.arg(file).arg(command.get_program()).args(command.get_args());
+    forget_settings(&mut wrapped);
+    wrapped
+}
+
+/// All files below `folder`. Others may be removing some at the same time.
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            collect(&entry.path(), found);
+        } else {
+            found.push(entry.path());
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! A real Redis.
+
+use std::{path::Path, process::Command};
+
+use crate::{Process, eventually, free_port, program};
+
+/// A running Redis that keeps nothing.
+#[derive(Debug)]
+pub struct Redis {
+    process: Process,
+    port: u16,
+}
+
+impl Redis {
+    /// Starts one and waits until it listens.
+    pub async fn start(folder: &Path) -> Self {
+        let redis = Self::start_at(folder, free_port());
+        eventually("Redis listens", async || tokio::net::TcpStream::connect(("127.0.0.1", redis.port)).await.ok())
+            .await;
+        redis
+    }
+
+    fn start_at(folder: &Path, port: u16) -> Self {
+        let mut command = Command::new(program("redis-server"));
+        command.current_dir(folder).args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"]);
+        let process = Process::spawn("redis", command.arg(port.to_string()), folder.join("redis.log"));
+        Self { process, port }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// Ends it at once; all that it knew is gone.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+}
