@@ -20,6 +20,8 @@ mod refuse;
 mod remote_keys;
 mod routes;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -84,7 +84,7 @@ fn available_cores() -> usize {
     std::thread::available_parallelism().map_or(2, Into::into)
 }
 
-fn build_front(config: ApiConfig, deps: Deps) -> Front {
+pub(crate) fn build_front(config: ApiConfig, deps: Deps) -> Front {
     Front {
         hot: HotFiles::new(config.hot_bytes.as_u64(), config.hot_file_bytes.as_u64()),
         remote_keys: RemoteKeys::new(),

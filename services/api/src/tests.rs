@@ -1,0 +1,217 @@
+//! Endpoints over a real folder, with fakes for the other roles.
+
+mod fakes;
+
+use std::time::Duration;
+
+use actix_web::{
+    App,
+    http::{StatusCode, header::AUTHORIZATION},
+    middleware::from_fn,
+    test::{self, TestRequest},
+    web::Data,
+};
+use heliograph_matrix::SignedRequest;
+use heliograph_types::{ErrorCode, Failure, ServerName};
+use serde_json::{Value, json};
+
+use self::fakes::{House, remote_key};
+use crate::{headers, routes};
+
+/// The status, the JSON of an error, and the whole body.
+struct Answer {
+    status: StatusCode,
+    errcode: Option<String>,
+    body: Vec<u8>,
+}
+
+async fn ask(house: &House, request: TestRequest) -> Answer {
+    let app = App::new().app_data(Data::from(house.front())).wrap(from_fn(headers::cors)).configure(routes::configure);
+    let app = test::init_service(app).await;
+    let response = test::call_service(&app, request.to_request()).await;
+    let status = response.status();
+    let body = test::read_body(response).await.to_vec();
+    let json: Option<Value> = serde_json::from_slice(&body).ok();
+    let errcode = json.and_then(|json| json["errcode"].as_str().map(str::to_owned));
+    Answer { status, errcode, body }
+}
+
+async fn expect(house: &House, request: TestRequest, status: u16, errcode: &str) {
+    let answer = ask(house, request).await;
+    assert_eq!((answer.status.as_u16(), answer.errcode.as_deref()), (status, Some(errcode)));
+}
+
+fn with_token(request: TestRequest, token: &str) -> TestRequest {
+    request.insert_header((AUTHORIZATION, format!("Bearer {token}")))
+}
+
+fn get(path: &str, token: &str) -> TestRequest {
+    with_token(TestRequest::get().uri(path), token)
+}
+
+const DOWNLOAD: &str = "/_matrix/client/v1/media/download/ours.example/here";
+
+#[actix_web::test]
+async fn guests_read_and_do_nothing_else() {
+    let house = House::new().await;
+
+    assert_eq!(ask(&house, get(DOWNLOAD, "guest")).await.body, b"content");
+    for request in [
+        TestRequest::post().uri("/_matrix/media/v3/upload"),
+        TestRequest::put().uri("/_matrix/media/v3/upload/ours.example/x"),
+        TestRequest::post().uri("/_matrix/media/v1/create"),
+        TestRequest::get().uri("/_matrix/client/v1/media/config"),
+    ] {
+        expect(&house, with_token(request, "guest"), 403, "M_GUEST_ACCESS_FORBIDDEN").await;
+    }
+}
+
+#[actix_web::test]
+async fn authentication_comes_before_everything_else() {
+    let house = House::new().await;
+    let odd = "/_matrix/client/v1/media/thumbnail/%2e%2e/%00?width=x&timeout_ms=-1";
+
+    expect(&house, TestRequest::get().uri(odd), 401, "M_MISSING_TOKEN").await;
+    expect(&house, get(odd, "unknown"), 401, "M_UNKNOWN_TOKEN").await;
+    expect(&house, get(odd, "alice"), 404, "M_NOT_FOUND").await;
+}
+
+#[actix_web::test]
+async fn the_words_of_the_homeserver_pass_and_its_absence_is_no_401() {
+    let house = House::new().await;
+
+    let locked = ask(&house, get(DOWNLOAD, "locked")).await;
+    assert_eq!(locked.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        serde_json::from_slice::<Value>(&locked.body).unwrap(),
+        json!({"errcode": "M_USER_LOCKED", "error": "locked", "soft_logout": true})
+    );
+    expect(&house, get(DOWNLOAD, "down"), 503, "M_UNKNOWN").await;
+}
+
+#[actix_web::test]
+async fn the_token_of_the_header_wins_over_that_of_the_query() {
+    let house = House::new().await;
+    let in_query = |token: &str| TestRequest::get().uri(&format!("{DOWNLOAD}?access_token={token}"));
+
+    assert_eq!(ask(&house, in_query("alice")).await.status, StatusCode::OK);
+    expect(&house, with_token(in_query("alice"), "unknown"), 401, "M_UNKNOWN_TOKEN").await;
+    let house = House::with(|config| config.query_token = false).await;
+    expect(&house, in_query("alice"), 401, "M_MISSING_TOKEN").await;
+}
+
+const FEDERATION: &str = "/_matrix/federation/v1/media/download/here?timeout_ms=0";
+
+/// A request that `origin` signed for `destination`.
+fn signed(origin: &str, destination: &str, target: &str) -> TestRequest {
+    let (origin, destination): (ServerName, ServerName) = (origin.parse().unwrap(), destination.parse().unwrap());
+    let signature = SignedRequest { method: "GET", target, origin: &origin, destination: &destination };
+    TestRequest::get().uri(FEDERATION).insert_header((AUTHORIZATION, signature.sign(&remote_key())))
+}
+
+#[actix_web::test]
+async fn a_server_reads_with_its_signature() {
+    let house = House::new().await;
+
+    let answer = ask(&house, signed("theirs.example", "ours.example", FEDERATION)).await;
+
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(String::from_utf8_lossy(&answer.body).contains("\r\n\r\ncontent\r\n--"), "{:?}", answer.body);
+}
+
+#[actix_web::test]
+async fn whatever_is_wrong_with_a_signature_is_401() {
+    let house = House::new().await;
+
+    for request in [
+        TestRequest::get().uri(FEDERATION),
+        get(FEDERATION, "alice"),
+        TestRequest::get().uri(FEDERATION).insert_header((AUTHORIZATION, "X-Matrix nonsense")),
+        signed("theirs.example", "other.example", FEDERATION),
+        signed("ours.example", "ours.example", FEDERATION),
+        signed("keyless.example", "ours.example", FEDERATION),
+        signed("unreachable.example", "ours.example", FEDERATION),
+        signed("expired.example", "ours.example", FEDERATION),
+        signed("theirs.example", "ours.example", "/_matrix/federation/v1/media/download/other?timeout_ms=0"),
+        signed("theirs.example", "ours.example", "/_matrix/federation/v1/media/download/here"),
+    ] {
+        expect(&house, request, 401, "M_UNAUTHORIZED").await;
+    }
+}
+
+#[actix_web::test]
+async fn one_good_signature_among_several_is_enough() {
+    let house = House::new().await;
+    let request = signed("theirs.example", "ours.example", FEDERATION);
+    let bad = "X-Matrix origin=\"keyless.example\",destination=\"ours.example\",key=\"ed25519:1\",sig=\"AAAA\"";
+
+    let answer = ask(&house, request.append_header((AUTHORIZATION, bad))).await;
+
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[actix_web::test]
+async fn remote_media_is_not_served_to_servers() {
+    let house = House::new().await;
+    house.record("mxc://theirs.example/copy", None).await;
+    let target = "/_matrix/federation/v1/media/download/copy?timeout_ms=0";
+    let request = signed("theirs.example", "ours.example", target).uri(target);
+
+    expect(&house, request, 404, "M_NOT_FOUND").await;
+}
+
+#[actix_web::test]
+async fn what_a_remote_server_cannot_give_is_told_in_the_form_of_the_protocol() {
+    for (code, status, errcode) in [
+        (ErrorCode::NotFound, 404, "M_NOT_FOUND"),
+        (ErrorCode::BadGateway, 502, "M_UNKNOWN"),
+        (ErrorCode::RemoteTooLarge, 502, "M_TOO_LARGE"),
+        (ErrorCode::NotYetUploaded, 504, "M_NOT_YET_UPLOADED"),
+        (ErrorCode::LimitExceeded, 429, "M_LIMIT_EXCEEDED"),
+    ] {
+        let house = House::new().await.failing(Failure::new(code, "no").retry_after(Duration::from_secs(1)));
+
+        expect(&house, get("/_matrix/client/v1/media/download/theirs.example/x", "alice"), status, errcode).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_legacy_request_can_forbid_to_go_out() {
+    let house = House::new().await.failing(Failure::internal("must not be asked"));
+    house.record("mxc://theirs.example/copy", None).await;
+
+    for id in ["x", "copy"] {
+        let path = format!("/_matrix/media/v3/download/theirs.example/{id}?allow_remote=false");
+        expect(&house, TestRequest::get().uri(&path), 404, "M_NOT_FOUND").await;
+    }
+    let copy = TestRequest::get().uri("/_matrix/media/v3/download/theirs.example/copy");
+    assert_eq!(ask(&house, copy).await.body, b"content");
+}
+
+#[actix_web::test]
+async fn without_room_to_wait_the_answer_comes_at_once() {
+    let house = House::with(|config| config.max_waiting = 0).await;
+    house.reserve("mxc://ours.example/later").await;
+    let path = "/_matrix/client/v1/media/download/ours.example/later?timeout_ms=60000";
+
+    expect(&house, get(path, "alice"), 504, "M_NOT_YET_UPLOADED").await;
+}
+
+#[actix_web::test]
+async fn a_preflight_needs_no_token_and_errors_have_cors_headers_too() {
+    let house = House::new().await;
+    let app = App::new().app_data(Data::from(house.front())).wrap(from_fn(headers::cors)).configure(routes::configure);
+    let app = test::init_service(app).await;
+
+    for (method, path, status) in [
+        ("OPTIONS", "/_matrix/client/v1/media/config", 200),
+        ("GET", "/_matrix/client/v1/media/config", 401),
+        ("GET", "/_matrix/media/unknown", 404),
+        ("PATCH", "/_matrix/media/v3/upload", 405),
+    ] {
+        let request = TestRequest::with_uri(path).method(method.parse().unwrap()).to_request();
+        let response = test::call_service(&app, request).await;
+        assert_eq!(response.status().as_u16(), status, "{method} {path}");
+        assert_eq!(response.headers().get("access-control-allow-origin").unwrap(), "*");
+    }
+}

@@ -1,0 +1,189 @@
+//! The other roles, and the homeserver, as the tests of this crate want them.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use heliograph_blobs::{BlobStore, LocalStore, StorageConfig};
+use heliograph_catalog::{Catalog, MediaRecord, Reserved, blob_key};
+use heliograph_leases::EmbeddedState;
+use heliograph_matrix::{AuthError, KeyId, Presented, Refusal, Requester, SigningKey, TokenChecker};
+use heliograph_proto::{
+    Begin, Commit, FederationService, Fetch, FindKey, FoundKey, RemoteMedia, Render, Reservation, Reserve, Thumbnail,
+    ThumbnailService, Ticket, UploadService,
+};
+use heliograph_runtime::{Health, Metrics, Readiness};
+use heliograph_types::{Clock, ContentType, Failure, SystemClock, Timestamp, UserId};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    ApiConfig, Deps,
+    server::{Front, build_front},
+};
+
+const BLOB: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+
+/// The key of every remote server.
+pub(super) fn remote_key() -> SigningKey {
+    SigningKey::new("ed25519:1".parse::<KeyId>().unwrap(), [7; 32])
+}
+
+pub(super) struct House {
+    _folder: TempDir,
+    catalog: Arc<Catalog>,
+    deps: Deps,
+    config: ApiConfig,
+}
+
+impl House {
+    pub(super) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A house of `ours.example` with the medium `here`.
+    pub(super) async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs: Arc<dyn BlobStore> = Arc::new(LocalStore::open(folder.path(), &StorageConfig::default()).unwrap());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let state = Arc::new(EmbeddedState::in_memory(Arc::clone(&clock)).unwrap());
+        let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), state, Arc::clone(&clock)));
+        blobs.put(&blob_key(BLOB), Bytes::from_static(b"content")).await.unwrap();
+        let mut config = ApiConfig::default();
+        change(&mut config);
+        let others = Arc::new(Others { failure: None });
+        let deps = Deps {
+            server_names: vec!["ours.example".parse().unwrap()],
+            tokens: Arc::new(Tokens),
+            uploads: others.clone(),
+            thumbnails: others.clone(),
+            federation: others,
+            blobs,
+            catalog: Arc::clone(&catalog),
+            clock,
+            health: Health { readiness: Readiness::default(), metrics: Metrics::detached() },
+            max_upload_bytes: 100,
+            runtime: tokio::runtime::Handle::current(),
+            tasks: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+        };
+        let house = Self { _folder: folder, catalog, deps, config };
+        house.record("mxc://ours.example/here", Some("@alice:ours.example")).await;
+        house
+    }
+
+    /// The same with a fetcher that fails so.
+    pub(super) fn failing(mut self, failure: Failure) -> Self {
+        self.deps.federation = Arc::new(Others { failure: Some(failure) });
+        self
+    }
+
+    pub(super) fn front(&self) -> Arc<Front> {
+        Arc::new(build_front(self.config.clone(), self.deps.clone()))
+    }
+
+    pub(super) async fn record(&self, mxc: &str, uploader: Option<&str>) {
+        let record = MediaRecord {
+            schema: MediaRecord::SCHEMA,
+            mxc: mxc.parse().unwrap(),
+            content_type: ContentType::octet_stream(),
+            sniffed_type: None,
+            size_bytes: 7,
+            sha256: hex::encode(Sha256::digest(b"content")),
+            blob: blob_key(BLOB).to_string(),
+            uploader: uploader.map(|user| user.parse::<UserId>().unwrap()),
+            file_name: None,
+            created_at: Timestamp::from_millis(1),
+        };
+        self.catalog.create(&record).await.unwrap();
+    }
+
+    pub(super) async fn reserve(&self, mxc: &str) {
+        let uploader = "@alice:ours.example".parse().unwrap();
+        let unused_expires_at = SystemClock.now() + Duration::from_hours(1);
+        self.catalog.reserve(&Reserved { mxc: mxc.parse().unwrap(), uploader, unused_expires_at }).await.unwrap();
+    }
+}
+
+/// Each token is named after what becomes of it.
+#[derive(Debug)]
+struct Tokens;
+
+#[async_trait]
+impl TokenChecker for Tokens {
+    async fn check(&self, presented: &Presented) -> Result<Requester, AuthError> {
+        let refused = |body: &'static str| {
+            AuthError::Refused(Refusal { status: 401, body: Bytes::from_static(body.as_bytes()), retry_after: None })
+        };
+        match presented.token.expose().as_str() {
+            name @ ("alice" | "guest") => Ok(Requester {
+                user_id: format!("@{name}:ours.example").parse().unwrap(),
+                device_id: None,
+                is_guest: name == "guest",
+            }),
+            "down" => Err(AuthError::Unavailable("it is down".to_owned())),
+            "locked" => Err(refused(r#"{"errcode":"M_USER_LOCKED","error":"locked","soft_logout":true}"#)),
+            _ => Err(refused(r#"{"errcode":"M_UNKNOWN_TOKEN","error":"unknown"}"#)),
+        }
+    }
+}
+
+/// The other roles. None of these tests gets as far as to upload or to render.
+struct Others {
+    failure: Option<Failure>,
+}
+
+impl Others {
+    fn fail<T>(&self) -> Result<T, Failure> {
+        Err(self.failure.clone().unwrap_or_else(|| Failure::internal("nobody should ask")))
+    }
+}
+
+#[async_trait]
+impl UploadService for Others {
+    async fn reserve(&self, _: Reserve) -> Result<Reservation, Failure> {
+        self.fail()
+    }
+
+    async fn begin(&self, _: Begin) -> Result<Ticket, Failure> {
+        self.fail()
+    }
+
+    async fn progress(&self, _: &Ticket, _: u64) -> Result<(), Failure> {
+        self.fail()
+    }
+
+    async fn commit(&self, _: Commit) -> Result<(), Failure> {
+        self.fail()
+    }
+
+    async fn abort(&self, _: &Ticket) -> Result<(), Failure> {
+        self.fail()
+    }
+}
+
+#[async_trait]
+impl ThumbnailService for Others {
+    async fn render(&self, _: Render) -> Result<Thumbnail, Failure> {
+        self.fail()
+    }
+}
+
+#[async_trait]
+impl FederationService for Others {
+    async fn fetch(&self, _: Fetch) -> Result<RemoteMedia, Failure> {
+        self.fail()
+    }
+
+    async fn find_key(&self, request: FindKey) -> Result<Option<FoundKey>, Failure> {
+        let now = SystemClock.now();
+        let found = |valid_until| Ok(Some(FoundKey { public_key: remote_key().public_key(), valid_until }));
+        match request.server_name.as_str() {
+            "unreachable.example" => self.fail(),
+            "keyless.example" => Ok(None),
+            "expired.example" => found(now),
+            _ => found(now + Duration::from_hours(1)),
+        }
+    }
+}
