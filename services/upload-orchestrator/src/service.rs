@@ -17,6 +17,7 @@ use crate::{
         registry::{Registry, Shared, pending_index},
         upload::{AbortUpload, CommitUpload, LEASE_TTL, ReportProgress, UploadActor},
     },
+    discard::discard_unless_recorded,
     metrics, sweep,
 };
 
@@ -46,7 +47,9 @@ impl UploadOrchestrator {
         let uploads = Registry::new(arbiters);
         let runtime = tokio::runtime::Handle::current();
         let shared = Arc::new(Shared { config, blobs, catalog, state, clock, tasks, runtime, uploads });
-        shared.in_background(sweep::run(Arc::clone(&shared), shutdown, alone));
+        // Nobody else writes: what is in the store from before now is dead.
+        let dead_before = alone.then(|| shared.clock.now());
+        shared.in_background(sweep::run(Arc::clone(&shared), shutdown, dead_before));
         Arc::new(Self { shared, room })
     }
 
@@ -256,7 +259,11 @@ impl UploadService for UploadOrchestrator {
     async fn abort(&self, ticket: &Ticket) -> Result<(), Failure> {
         match self.actor_of(ticket).await {
             Ok(addr) => under_deadline(addr.send(AbortUpload)).await,
-            Err(failure) if failure.code == ErrorCode::NotFound => Ok(()),
+            // Nothing can commit it any more; but the caller may have finished the blob since.
+            Err(failure) if failure.code == ErrorCode::NotFound => {
+                let (shared, blob_id) = (&self.shared, ticket.blob_id.as_str());
+                Ok(discard_unless_recorded(&*shared.blobs, &shared.catalog, &ticket.mxc, blob_id).await?)
+            }
             Err(failure) => Err(failure),
         }
     }

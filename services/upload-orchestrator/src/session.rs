@@ -12,8 +12,10 @@ pub(crate) enum State {
     Committing,
     /// The record is durable.
     Committed,
-    /// Given up.
-    Aborted,
+    /// Given up; what was stored is being removed, so nothing can be committed any more.
+    Discarding,
+    /// Given up, and nothing is left.
+    Discarded,
 }
 
 /// What happens to an upload.
@@ -37,6 +39,8 @@ pub(crate) enum Event {
     OutOfTime,
     /// The lease is no longer ours.
     LeaseLost,
+    /// What was stored is removed, or left to the sweep.
+    Removed,
 }
 
 /// What must be done to enter a state.
@@ -48,7 +52,9 @@ pub(crate) enum Effect {
     DisarmIdleTimer,
     /// Write the record, then tell how it went.
     WriteRecord,
-    /// Remove the blob unless a record names it.
+    /// Tell those who ask for the commit that the upload was given up.
+    RefuseCommit,
+    /// Remove the blob unless a record names it, then tell.
     RemoveBlob,
     /// Try to own the id again.
     TakeLeaseAgain,
@@ -75,7 +81,11 @@ impl State {
                 Ok((Self::Committing, vec![Effect::DisarmIdleTimer, Effect::WriteRecord]))
             }
             (Self::Receiving { .. }, Event::AbortAsked | Event::IdleTooLong | Event::OutOfTime)
-            | (Self::Committing, Event::Refused) => Ok((Self::Aborted, vec![Effect::RemoveBlob, Effect::Stop])),
+            | (Self::Committing, Event::Refused) => {
+                Ok((Self::Discarding, vec![Effect::DisarmIdleTimer, Effect::RemoveBlob]))
+            }
+            (Self::Discarding, Event::CommitAsked) => Ok((Self::Discarding, vec![Effect::RefuseCommit])),
+            (Self::Discarding, Event::Removed) => Ok((Self::Discarded, vec![Effect::Stop])),
             // Another caller of the same commit: one record answers both. A timer that fired
             // just before the commit was asked for comes too late.
             (Self::Committing, Event::CommitAsked | Event::Progressed(_) | Event::IdleTooLong | Event::OutOfTime) => {
@@ -101,7 +111,7 @@ mod tests {
 
     use super::*;
 
-    const EVENTS: [Event; 9] = [
+    const EVENTS: [Event; 10] = [
         Event::Progressed(7),
         Event::CommitAsked,
         Event::Recorded,
@@ -111,6 +121,7 @@ mod tests {
         Event::IdleTooLong,
         Event::OutOfTime,
         Event::LeaseLost,
+        Event::Removed,
     ];
 
     fn after(state: &State, event: Event) -> Option<State> {
@@ -121,45 +132,56 @@ mod tests {
     fn every_event_in_every_state_leads_where_it_should() {
         let receiving = State::Receiving { stored_bytes: 0 };
         let more = State::Receiving { stored_bytes: 7 };
-        let (committing, committed, aborted) = (State::Committing, State::Committed, State::Aborted);
-        let some = |state: &State| Some(state.clone());
+        let (committing, committed) = (State::Committing, State::Committed);
+        let (discarding, discarded) = (State::Discarding, State::Discarded);
+        let to = |state: &State| Some(state.clone());
+        let illegal = || None;
 
-        let table = [
-            (
-                &receiving,
-                [
-                    some(&more),
-                    some(&committing),
-                    None,
-                    None,
-                    None,
-                    some(&aborted),
-                    some(&aborted),
-                    some(&aborted),
-                    some(&receiving),
-                ],
-            ),
-            (
-                &committing,
-                [
-                    some(&committing),
-                    some(&committing),
-                    some(&committed),
-                    some(&aborted),
-                    some(&receiving),
-                    None,
-                    some(&committing),
-                    some(&committing),
-                    some(&committing),
-                ],
-            ),
-            (&committed, [const { None }; 9]),
-            (&aborted, [const { None }; 9]),
+        let of_receiving = [
+            to(&more),
+            to(&committing),
+            illegal(),
+            illegal(),
+            illegal(),
+            to(&discarding),
+            to(&discarding),
+            to(&discarding),
+            to(&receiving),
+            illegal(),
         ];
+        let of_committing = [
+            to(&committing),
+            to(&committing),
+            to(&committed),
+            to(&discarding),
+            to(&receiving),
+            illegal(),
+            to(&committing),
+            to(&committing),
+            to(&committing),
+            illegal(),
+        ];
+        let mut of_discarding = [const { None }; 10];
+        of_discarding[1] = to(&discarding);
+        of_discarding[9] = to(&discarded);
+        let nothing = [const { None }; 10];
 
-        for (state, expected) in table {
+        for (state, expected) in [
+            (&receiving, of_receiving),
+            (&committing, of_committing),
+            (&discarding, of_discarding),
+            (&committed, nothing.clone()),
+            (&discarded, nothing),
+        ] {
             assert_eq!(EVENTS.map(|event| after(state, event)), expected, "{state:?}");
         }
+    }
+
+    #[test]
+    fn an_upload_that_is_being_removed_is_not_over_and_not_committed() {
+        let (state, effects) = State::Discarding.step(Event::CommitAsked).unwrap();
+
+        assert_eq!((state, effects), (State::Discarding, vec![Effect::RefuseCommit]));
     }
 
     #[test]

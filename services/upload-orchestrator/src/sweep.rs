@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
 use heliograph_catalog::{CatalogError, incoming_prefix};
 use heliograph_proto::BlobId;
 use heliograph_types::Timestamp;
@@ -11,33 +11,45 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{actors::registry::Shared, discard::discard_unless_recorded, metrics};
 
-/// Sweeps now and then until shutdown.
-pub(crate) async fn run(shared: Arc<Shared>, shutdown: CancellationToken, alone: bool) {
-    // Nobody else writes: what is in the store from before we started is dead.
-    let started_at = shared.clock.now();
-    if alone {
-        sweep_remains(&shared, started_at).await;
-    }
-    loop {
-        let older_than = shared.clock.now() - shared.config.staging_lifetime;
-        sweep_remains(&shared, older_than).await;
-        sweep_reservations(&shared).await;
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(shared.config.sweep_interval) => {}
+/// Sweeps now and then until shutdown. With `dead_before`, what is older is removed at once.
+pub(crate) async fn run(shared: Arc<Shared>, shutdown: CancellationToken, dead_before: Option<Timestamp>) {
+    let sweeps = async {
+        if let Some(dead_before) = dead_before {
+            sweep_remains(&shared, dead_before).await;
+            sweep_staged(&shared, dead_before).await;
+        }
+        loop {
+            let abandoned_before = shared.clock.now() - shared.config.staging_lifetime;
+            sweep_remains(&shared, abandoned_before).await;
+            sweep_reservations(&shared).await;
+            tokio::time::sleep(shared.config.sweep_interval).await;
+        }
+    };
+    let _ = shutdown.run_until_cancelled(sweeps).await;
+}
+
+/// Removes uploads that nobody here owns and that began before `older_than`. One that
+/// cannot be removed is left for the next sweep.
+async fn sweep_remains(shared: &Shared, older_than: Timestamp) {
+    let mut markers = shared.blobs.list(&incoming_prefix());
+    while let Some(marker) = markers.next().await {
+        let key = match marker {
+            Ok((key, _)) => key,
+            Err(error) => return tracing::warn!(%error, "the sweep of uploads was interrupted"),
+        };
+        let blob_id = key.as_str().rsplit('/').next().unwrap_or_default();
+        if let Err(error) = sweep_one(shared, blob_id, older_than).await {
+            tracing::warn!(blob_id, %error, "remains of an upload stay");
         }
     }
 }
 
-/// Removes uploads that nobody here owns and that began before `older_than`.
-async fn sweep_remains(shared: &Shared, older_than: Timestamp) {
-    let markers = shared.blobs.list(&incoming_prefix()).map_err(CatalogError::Store);
-    let swept = markers.try_for_each(|(key, _)| async move {
-        let blob_id = key.as_str().rsplit('/').next().unwrap_or_default();
-        sweep_one(shared, blob_id, older_than).await
-    });
-    if let Err(error) = swept.await {
-        tracing::warn!(%error, "the sweep of uploads was interrupted");
+/// Removes the half-written files of killed writers, whatever they were to become.
+async fn sweep_staged(shared: &Shared, older_than: Timestamp) {
+    match shared.blobs.clear_staged(older_than).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "removed half-written files"),
+        Err(error) => tracing::warn!(%error, "the sweep of half-written files was interrupted"),
     }
 }
 
@@ -70,8 +82,8 @@ async fn sweep_reservations(shared: &Shared) {
             Ok(reserved) if reserved.unused_expires_at <= now => reserved,
             Ok(_) => continue,
             Err(error) => {
-                tracing::warn!(%error, "the sweep of reservations was interrupted");
-                return;
+                tracing::warn!(%error, "a reservation cannot be read");
+                continue;
             }
         };
         match shared.catalog.remove_reserved(&expired.mxc).await {

@@ -1,15 +1,17 @@
 //! The service with its actors, over a real folder and the embedded state.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use actix::System;
+use async_trait::async_trait;
 use bytes::Bytes;
-use heliograph_blobs::{BlobStore, LocalStore, StorageConfig};
+use heliograph_blobs::{BlobError, BlobReader, BlobStore, BlobWriter, Key, Listing, LocalStore, StorageConfig};
 use heliograph_catalog::{Catalog, Lookup, Marker, blob_key};
 use heliograph_leases::{EmbeddedState, State};
 use heliograph_proto::{Begin, Commit, Reserve, Target, Ticket, UploadService, contract_suite, testing::Way};
 use heliograph_types::{Clock, ContentType, ErrorCode, ManualClock, Mxc, Timestamp, UserId};
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{Deps, UploadOrchestrator, UploadsConfig, actors::upload::Panic};
@@ -83,6 +85,65 @@ fn begin(target: Target) -> Begin {
 async fn reserve(uploads: &dyn UploadService) -> Mxc {
     let request = Reserve { server_name: alice().server_name(), uploader: alice() };
     uploads.reserve(request).await.unwrap().mxc
+}
+
+/// A store whose deletes wait for a permit.
+#[derive(Debug)]
+struct SlowDelete {
+    store: Arc<dyn BlobStore>,
+    may_delete: Semaphore,
+}
+
+#[async_trait]
+impl BlobStore for SlowDelete {
+    async fn create(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
+        self.store.create(key, content).await
+    }
+
+    async fn put(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
+        self.store.put(key, content).await
+    }
+
+    async fn note(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
+        self.store.note(key, content).await
+    }
+
+    async fn get(&self, key: &Key, most_bytes: u64) -> Result<Bytes, BlobError> {
+        self.store.get(key, most_bytes).await
+    }
+
+    async fn size_of(&self, key: &Key) -> Result<u64, BlobError> {
+        self.store.size_of(key).await
+    }
+
+    async fn open(&self, key: &Key, range: Range<u64>) -> Result<BlobReader, BlobError> {
+        self.store.open(key, range).await
+    }
+
+    async fn begin(&self, key: &Key) -> Result<Box<dyn BlobWriter>, BlobError> {
+        self.store.begin(key).await
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), BlobError> {
+        self.may_delete.acquire().await.unwrap().forget();
+        self.store.delete(key).await
+    }
+
+    async fn clear_leftovers(&self, key: &Key) -> Result<(), BlobError> {
+        self.store.clear_leftovers(key).await
+    }
+
+    async fn clear_staged(&self, older_than: Timestamp) -> Result<usize, BlobError> {
+        self.store.clear_staged(older_than).await
+    }
+
+    fn list(&self, prefix: &Key) -> Listing {
+        self.store.list(prefix)
+    }
+
+    async fn check(&self) -> Result<(), BlobError> {
+        self.store.check().await
+    }
 }
 
 contract_suite! {
@@ -271,6 +332,51 @@ async fn an_announced_size_over_the_limit_is_refused_and_the_id_stays_free(way: 
     assert_eq!(uploads.begin(large).await.unwrap_err().code, ErrorCode::TooLarge);
 
     assert_eq!(uploads.begin(begin(Target::Reserved(mxc))).await.unwrap().max_bytes, 10);
+}
+
+#[actix::test]
+async fn what_is_being_removed_cannot_be_committed() {
+    let house = House::new();
+    let slow = Arc::new(SlowDelete { store: Arc::clone(&house.blobs), may_delete: Semaphore::new(0) });
+    let house = House { blobs: slow.clone(), ..house };
+    let uploads = house.open(UploadsConfig::default(), false);
+    let ticket = uploads.begin(begin(Target::New(alice().server_name()))).await.unwrap();
+    let commit = house.store(&ticket, b"hello").await;
+
+    uploads.abort(&ticket).await.unwrap();
+    let refused = uploads.commit(commit.clone()).await.unwrap_err();
+    slow.may_delete.add_permits(10);
+    eventually("all is removed", || house.files("incoming") + house.files("blobs") == 0).await;
+
+    assert_eq!(refused.code, ErrorCode::NotFound);
+    assert_eq!(uploads.commit(commit).await.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(house.catalog.lookup(&ticket.mxc).await.unwrap(), Lookup::Missing);
+}
+
+#[actix::test]
+async fn a_blob_that_is_not_whole_is_not_committed() {
+    let house = House::new();
+    let uploads = house.open(UploadsConfig::default(), true);
+    let ticket = uploads.begin(begin(Target::New(alice().server_name()))).await.unwrap();
+    let commit = Commit { size_bytes: 6, ..house.store(&ticket, b"hello").await };
+
+    assert_eq!(uploads.commit(commit).await.unwrap_err().code, ErrorCode::NotFound);
+
+    eventually("it is removed", || house.files("incoming") + house.files("blobs") == 0).await;
+}
+
+#[actix::test]
+async fn a_blob_that_was_finished_after_its_upload_was_given_up_goes_too() {
+    let house = House::new();
+    let uploads = house.open(UploadsConfig::default(), true);
+    let ticket = uploads.begin(begin(Target::New(alice().server_name()))).await.unwrap();
+    uploads.abort(&ticket).await.unwrap();
+    eventually("it is given up", || house.files("incoming") == 0).await;
+
+    house.store(&ticket, b"late").await;
+    uploads.abort(&ticket).await.unwrap();
+
+    assert_eq!(house.files("blobs"), 0);
 }
 
 async fn remains(house: &House) -> (Mxc, Mxc) {

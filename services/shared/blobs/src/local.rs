@@ -5,6 +5,9 @@
 //! that is acknowledged, larger reads, errors that say what to do, and removal of the
 //! `name#1` that a killed process leaves.
 
+mod staged;
+mod writer;
+
 use std::{
     fmt,
     fs::File,
@@ -18,10 +21,13 @@ use bytes::Bytes;
 use futures_util::{TryStreamExt, stream};
 use heliograph_types::Timestamp;
 use object_store::{
-    GetOptions, GetResultPayload, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutPayload,
-    local::LocalFileSystem, path::Path,
+    GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt, PutMode, PutPayload, local::LocalFileSystem, path::Path,
 };
 
+use self::{
+    staged::{remove_all_staged, remove_staged},
+    writer::LocalWriter,
+};
 use crate::{BlobError, BlobReader, BlobStore, BlobWriter, Key, Listing, StorageConfig};
 
 /// Blobs as files below one folder.
@@ -119,14 +125,7 @@ impl BlobStore for LocalStore {
     }
 
     async fn begin(&self, key: &Key) -> Result<Box<dyn BlobWriter>, BlobError> {
-        Ok(Box::new(LocalWriter {
-            fs: self.durable.clone(),
-            key: key.clone(),
-            collected: Vec::new(),
-            collected_bytes: 0,
-            chunk_size: self.write_chunk_size,
-            upload: None,
-        }))
+        Ok(Box::new(LocalWriter::new(self.durable.clone(), key.clone(), self.write_chunk_size)))
     }
 
     async fn delete(&self, key: &Key) -> Result<(), BlobError> {
@@ -140,6 +139,12 @@ impl BlobStore for LocalStore {
         let target = self.folder.join(path(key).as_ref());
         let cleared = tokio::task::spawn_blocking(move || remove_staged(&target)).await;
         cleared.map_err(io::Error::other).flatten().map_err(|error| translate_io(key.as_str(), error))
+    }
+
+    async fn clear_staged(&self, older_than: Timestamp) -> Result<usize, BlobError> {
+        let folder = self.folder.clone();
+        let cleared = tokio::task::spawn_blocking(move || remove_all_staged(&folder, older_than)).await;
+        cleared.map_err(io::Error::other).flatten().map_err(|error| translate_io("the store", error))
     }
 
     fn list(&self, prefix: &Key) -> Listing {
@@ -175,80 +180,6 @@ async fn read_piece(key: Key, mut file: File, length: u64) -> Result<(File, Byte
         return Err(BlobError::Failed { key: key.to_string(), source });
     }
     Ok((file, piece.into()))
-}
-
-/// Staged files are numbered from 1 without gaps.
-fn remove_staged(target: &FsPath) -> io::Result<()> {
-    for number in 1_u32.. {
-        let mut name = target.as_os_str().to_owned();
-        name.push(format!("#{number}"));
-        match std::fs::remove_file(name) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// A small blob is one put; a larger one is written in chunks.
-struct LocalWriter {
-    fs: LocalFileSystem,
-    key: Key,
-    collected: Vec<Bytes>,
-    collected_bytes: usize,
-    chunk_size: usize,
-    upload: Option<Box<dyn MultipartUpload>>,
-}
-
-impl LocalWriter {
-    fn take_collected(&mut self) -> PutPayload {
-        self.collected_bytes = 0;
-        std::mem::take(&mut self.collected).into_iter().collect()
-    }
-
-    async fn flush(&mut self) -> object_store::Result<()> {
-        let payload = self.take_collected();
-        if self.upload.is_none() {
-            self.upload = Some(self.fs.put_multipart(&path(&self.key)).await?);
-        }
-        match &mut self.upload {
-            Some(upload) => upload.put_part(payload).await,
-            None => Ok(()),
-        }
-    }
-}
-
-#[async_trait]
-impl BlobWriter for LocalWriter {
-    async fn write(&mut self, piece: Bytes) -> Result<(), BlobError> {
-        self.collected_bytes += piece.len();
-        self.collected.push(piece);
-        if self.collected_bytes >= self.chunk_size {
-            self.flush().await.map_err(|error| translate(self.key.as_str(), error))?;
-        }
-        Ok(())
-    }
-
-    async fn finish(mut self: Box<Self>) -> Result<(), BlobError> {
-        let payload = self.take_collected();
-        let finished = match &mut self.upload {
-            None => self.fs.put(&path(&self.key), payload).await.map(drop),
-            Some(upload) => match upload.put_part(payload).await {
-                Ok(()) => upload.complete().await.map(drop),
-                Err(error) => Err(error),
-            },
-        };
-        finished.map_err(|error| translate(self.key.as_str(), error))
-    }
-
-    async fn abort(mut self: Box<Self>) {
-        if let Some(mut upload) = self.upload.take()
-            && let Err(error) = upload.abort().await
-        {
-            tracing::warn!(key = %self.key, %error, "could not remove an aborted upload");
-        }
-    }
 }
 
 fn path(key: &Key) -> Path {

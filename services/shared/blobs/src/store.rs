@@ -49,6 +49,10 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     /// that nobody writes now.
     async fn clear_leftovers(&self, key: &Key) -> Result<(), BlobError>;
 
+    /// Removes what killed writers have left behind anywhere in the store before
+    /// `older_than`; tells how many. Looks at everything: for start-up, not for every day.
+    async fn clear_staged(&self, older_than: Timestamp) -> Result<usize, BlobError>;
+
     /// The keys below a prefix, and when each was last written.
     fn list(&self, prefix: &Key) -> Listing;
 

@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
+use heliograph_types::Timestamp;
 
 use crate::{BlobError, BlobStore, Key, LocalStore, StorageConfig};
 
@@ -48,6 +49,20 @@ async fn a_large_blob_comes_back_whole_and_in_ranges(store: Arc<dyn BlobStore>) 
     assert_eq!(read(&*store, "a/large", 0..100_000).await, content);
     assert_eq!(read(&*store, "a/large", 9_999..10_001).await, content[9_999..10_001]);
     assert_eq!(read(&*store, "a/large", 5..5).await, b"");
+}
+
+async fn tiny_pieces_make_a_whole_blob(store: Arc<dyn BlobStore>) {
+    let content: Vec<u8> = (0..30_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    let mut writer = store.begin(&key("a/tiny")).await.unwrap();
+    let (bytewise, rest) = content.split_at(9_000);
+    for byte in bytewise {
+        writer.write(Bytes::copy_from_slice(&[*byte])).await.unwrap();
+    }
+    writer.write(Bytes::copy_from_slice(rest)).await.unwrap();
+    writer.write(Bytes::new()).await.unwrap();
+    writer.finish().await.unwrap();
+
+    assert_eq!(read(&*store, "a/tiny", 0..30_000).await, content);
 }
 
 async fn an_empty_blob_exists(store: Arc<dyn BlobStore>) {
@@ -98,6 +113,7 @@ macro_rules! blob_store_suite {
             blob_store_suite!(@tests $store;
                 of_twenty_concurrent_creates_one_succeeds,
                 a_large_blob_comes_back_whole_and_in_ranges,
+                tiny_pieces_make_a_whole_blob,
                 an_empty_blob_exists,
                 an_aborted_blob_leaves_nothing,
                 what_is_missing_is_not_found,
@@ -139,6 +155,21 @@ async fn what_a_killed_writer_left_is_cleared() {
     store.clear_leftovers(&key("blobs/aa/X")).await.unwrap();
 
     assert!(!folder.path().join("blobs/aa/X#1").exists());
+}
+
+#[tokio::test]
+async fn half_written_files_go_wherever_they_are_and_others_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalStore::open(folder.path(), &small_chunks()).unwrap();
+    store.put(&key("thumbs/a/b"), Bytes::from_static(b"whole")).await.unwrap();
+    for name in ["thumbs/a/b#1", "thumbs/a/c#12", "x#1"] {
+        std::fs::write(folder.path().join(name), "half").unwrap();
+    }
+
+    assert_eq!(store.clear_staged(Timestamp::from_millis(0)).await.unwrap(), 0);
+    assert_eq!(store.clear_staged(Timestamp::from_millis(u64::MAX)).await.unwrap(), 3);
+
+    assert_eq!(store.get(&key("thumbs/a/b"), 10).await.unwrap(), "whole");
 }
 
 #[tokio::test]

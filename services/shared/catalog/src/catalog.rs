@@ -130,8 +130,9 @@ impl Catalog {
         // signals we still look at the store now and then.
         let mut arrivals = self.state.subscribe(&arrival_topic(mxc)).await.ok();
         loop {
-            let Lookup::Pending(reserved) = self.lookup(mxc).await? else {
-                return self.lookup(mxc).await;
+            let reserved = match self.lookup(mxc).await? {
+                Lookup::Pending(reserved) => reserved,
+                known => return Ok(known),
             };
             let now = tokio::time::Instant::now();
             if now >= deadline {

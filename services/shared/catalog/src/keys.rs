@@ -45,8 +45,8 @@ pub fn incoming_prefix() -> Key {
     key("incoming".to_owned())
 }
 
-/// A thumbnail of the bytes under `blob`. It names the blob, not the medium: another
-/// content can never be mistaken for it.
+/// A thumbnail of a medium. An id never gets other content, so a thumbnail stays true; who
+/// removes a medium removes its thumbnails.
 pub fn thumbnail_key(mxc: &Mxc, spec: &ThumbnailSpec) -> Key {
     key(format!("thumbs/{}/{}/{}/{spec}", mxc.server_name, shard(mxc.media_id.as_str()), mxc.media_id))
 }

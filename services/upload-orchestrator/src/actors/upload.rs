@@ -8,6 +8,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use actix::prelude::*;
+use heliograph_blobs::Key;
 use heliograph_catalog::{CatalogError, MediaRecord, blob_key};
 use heliograph_leases::Lease;
 use heliograph_proto::{Commit, Ticket};
@@ -122,7 +123,7 @@ impl Handler<ReportProgress> for UploadActor {
         self.apply(Event::Progressed(stored_bytes), ctx);
         match self.state {
             State::Receiving { .. } | State::Committing => Ok(()),
-            State::Committed | State::Aborted => Err(Failure::not_found()),
+            State::Committed | State::Discarding | State::Discarded => Err(Failure::not_found()),
         }
     }
 }
@@ -183,7 +184,8 @@ impl UploadActor {
                 self.idle_timer.take().map(|timer| ctx.cancel_future(timer));
             }
             Effect::WriteRecord => self.write_record(ctx),
-            Effect::RemoveBlob => self.remove_blob(),
+            Effect::RefuseCommit => self.answer_commit(&Err(Failure::not_found())),
+            Effect::RemoveBlob => self.remove_blob(ctx),
             Effect::TakeLeaseAgain => self.take_lease_again(ctx),
             Effect::Stop => {
                 self.release_lease();
@@ -207,10 +209,14 @@ impl UploadActor {
             Err(failure) if failure.code.may_be_retried() => Event::RecordFailed,
             Err(_) => Event::Refused,
         };
+        self.answer_commit(outcome);
+        self.apply(event, ctx);
+    }
+
+    fn answer_commit(&mut self, outcome: &Result<(), Failure>) {
         for answer in self.awaiting_commit.drain(..) {
             let _ = answer.send(outcome.clone());
         }
-        self.apply(event, ctx);
     }
 
     fn record(&self, commit: Commit) -> MediaRecord {
@@ -228,15 +234,17 @@ impl UploadActor {
         }
     }
 
-    fn remove_blob(&self) {
+    /// Until this is done the upload is ours, and nobody can pick it up and commit it.
+    fn remove_blob(&self, ctx: &mut Context<Self>) {
         let (shared, ticket) = (Arc::clone(&self.shared), self.ticket.clone());
-        self.in_background(async move {
+        let removal = async move {
             let blob_id = ticket.blob_id.as_str();
             let discarded = discard_unless_recorded(&*shared.blobs, &shared.catalog, &ticket.mxc, blob_id).await;
             if let Err(error) = discarded {
                 tracing::warn!(mxc = %ticket.mxc, blob_id, %error, "remains of an upload stay until the sweep");
             }
-        });
+        };
+        ctx.spawn(removal.into_actor(self).map(|(), actor, ctx| actor.apply(Event::Removed, ctx)));
     }
 
     fn renew_lease(&mut self, ctx: &mut Context<Self>) {
@@ -280,6 +288,7 @@ impl UploadActor {
 /// The commit itself: one create-only write. Afterwards those who wait are woken and the
 /// id gives its place back; what is then superfluous goes in the background.
 async fn create_record(shared: &Arc<Shared>, record: &MediaRecord, uploader: Option<&UserId>) -> Result<(), Failure> {
+    check_blob(shared, record).await?;
     match shared.catalog.create(record).await {
         Ok(()) => {}
         Err(CatalogError::AlreadyExists(mxc)) => {
@@ -300,6 +309,19 @@ async fn create_record(shared: &Arc<Shared>, record: &MediaRecord, uploader: Opt
     let (shared_, record) = (Arc::clone(shared), record.clone());
     shared.in_background(async move { shared_.tidy_after_commit(&record).await });
     Ok(())
+}
+
+/// No promise without the bytes: a blob that was removed or is not whole is not recorded.
+async fn check_blob(shared: &Shared, record: &MediaRecord) -> Result<(), Failure> {
+    let key = Key::new(record.blob.as_str()).map_err(|error| Failure::internal(error.to_string()))?;
+    match shared.blobs.size_of(&key).await {
+        Ok(size_bytes) if size_bytes == record.size_bytes => Ok(()),
+        Ok(size_bytes) => {
+            tracing::error!(mxc = %record.mxc, size_bytes, expected = record.size_bytes, "a blob is not whole");
+            Err(Failure::not_found())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn count(event: Event) {
