@@ -84,22 +84,26 @@ async fn verify(front: &Front, request: &HttpRequest, credentials: Credentials) 
     if front.is_ours(&origin) {
         return Err(unauthorized("the request claims to come from ourselves"));
     }
-    let destination = destination.unwrap_or_else(|| front.tenant_by_host(request));
-    if !front.is_ours(&destination) {
-        return Err(unauthorized("the destination is not served here"));
-    }
+    let destinations = match destination {
+        Some(destination) if front.is_ours(&destination) => vec![destination],
+        Some(_) => return Err(unauthorized("the destination is not served here")),
+        // Old servers leave it out, but sign it.
+        None => front.server_names.clone(),
+    };
     let Some(public_key) =
         front.remote_keys.find(&*front.federation, &*front.clock, &origin, &key_id.to_string()).await
     else {
         return Err(unauthorized("the key of the origin cannot be had"));
     };
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    let signed =
-        SignedRequest { method: request.method().as_str(), target, origin: &origin, destination: &destination };
-    if !signed.is_signed_by(&public_key, &signature) {
-        return Err(unauthorized("the signature is wrong"));
+    let method = request.method().as_str();
+    let is_signed_for = |destination: &ServerName| {
+        SignedRequest { method, target, origin: &origin, destination }.is_signed_by(&public_key, &signature)
+    };
+    match destinations.into_iter().find(is_signed_for) {
+        Some(destination) => Ok(Signer { origin, destination }),
+        None => Err(unauthorized("the signature is wrong")),
     }
-    Ok(Signer { origin, destination })
 }
 
 fn unauthorized(reason: &str) -> ApiError {

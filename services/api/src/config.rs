@@ -16,7 +16,8 @@ heliograph_settings::settings! {
         pub listen: SocketAddr = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8000),
         /// Threads that speak HTTP; one per core if not set.
         pub workers: Option<NonZeroUsize> = None,
-        /// Connections open at once; more wait to be accepted.
+        /// Connections open at once, shared out evenly among the threads; more wait to be
+        /// accepted.
         pub max_connections: usize = 25_000,
         /// How long a client may take to send the head of a request.
         pub head_timeout: Duration = Duration::from_secs(30),

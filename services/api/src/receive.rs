@@ -8,19 +8,21 @@ use std::{
 use actix_web::web::Payload;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use heliograph_blobs::BlobWriter;
+use heliograph_blobs::{BlobError, BlobWriter};
 use heliograph_catalog::blob_key;
 use heliograph_proto::{Begin, Commit, Ticket, UploadService};
 use heliograph_types::{ContentType, ErrorCode, Failure, FileName, Mxc};
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
-use crate::{error::ApiError, server::Front};
+use crate::{error::ApiError, metrics, server::Front};
 
 /// So much of the beginning tells what content is.
 const SNIFFED_BYTES: usize = 512;
 /// How often the orchestrator hears that an upload is alive.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
+/// How long to wait for an orchestrator that did not answer a commit.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// What the uploader says of the content.
 pub(crate) struct Described {
@@ -36,8 +38,7 @@ pub(crate) async fn upload(
     described: Described,
     body: &mut Payload,
 ) -> Result<Mxc, ApiError> {
-    let ticket = front.uploads.begin(begin).await?;
-    let upload = Upload::new(front, ticket);
+    let upload = Upload::begin(front, begin).await?;
     let writer = front.blobs.begin(&blob_key(upload.ticket().blob_id.as_str())).await?;
     let received = receive(front, upload.ticket(), writer, body).await?;
     upload.finish(front, received, described).await
@@ -65,6 +66,7 @@ async fn receive(
         size_bytes += piece.len() as u64;
         if size_bytes > ticket.max_bytes {
             writer.abort().await;
+            metrics::limited("upload_size");
             return Err(ApiError::new(
                 ErrorCode::TooLarge,
                 format!("the upload is larger than {} bytes", ticket.max_bytes),
@@ -76,7 +78,7 @@ async fn receive(
         writer.write(piece).await?;
         if reported_at.elapsed() >= REPORT_EVERY {
             reported_at = Instant::now();
-            front.uploads.progress(ticket, size_bytes).await?;
+            report(&*front.uploads, ticket, size_bytes).await?;
         }
     }
     let sniffed_type = infer::get(&beginning).and_then(|kind| kind.mime_type().parse().ok());
@@ -91,8 +93,29 @@ async fn next_piece(front: &Front, body: &mut Payload) -> Result<Option<Bytes>, 
             tracing::debug!(%error, "a body broke off");
             Err(ApiError::new(ErrorCode::RequestTimeout, "the body broke off"))
         }
-        Err(_) => Err(ApiError::new(ErrorCode::RequestTimeout, "the body stopped arriving")),
+        Err(_) => {
+            metrics::limited("body_timeout");
+            Err(ApiError::new(ErrorCode::RequestTimeout, "the body stopped arriving"))
+        }
     }
+}
+
+/// Tells that the upload is alive. A short absence of the orchestrator is no reason to give
+/// up: the commit will tell.
+async fn report(uploads: &dyn UploadService, ticket: &Ticket, stored_bytes: u64) -> Result<(), Failure> {
+    match uploads.progress(ticket, stored_bytes).await {
+        Err(failure) if failure.code == ErrorCode::NotFound => Err(given_up()),
+        Err(failure) => {
+            tracing::debug!(mxc = %ticket.mxc, %failure, "progress was not told");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// The orchestrator does not know the upload any more.
+fn given_up() -> Failure {
+    Failure::new(ErrorCode::RequestTimeout, "the upload took too long and was given up")
 }
 
 /// An upload that was admitted. Dropped before it is finished, it is aborted.
@@ -110,9 +133,17 @@ struct Work {
 }
 
 impl Upload {
-    fn new(front: &Front, ticket: Ticket) -> Self {
+    /// Asks for admission. The question is not given up half-way if the client leaves: what
+    /// was admitted then is aborted, and the id is free at once.
+    async fn begin(front: &Front, begin: Begin) -> Result<Self, Failure> {
         let work = Work { tasks: front.tasks.clone(), runtime: front.runtime.clone() };
-        Self { uploads: Arc::clone(&front.uploads), work, ticket: Some(ticket) }
+        let uploads = Arc::clone(&front.uploads);
+        let admission = async move {
+            let ticket = uploads.begin(begin).await?;
+            Ok(Self { uploads, work, ticket: Some(ticket) })
+        };
+        let admitted = front.tasks.spawn_on(admission.in_current_span(), &front.runtime).await;
+        admitted.unwrap_or_else(|error| Err(Failure::internal(format!("the upload was not admitted: {error}"))))
     }
 
     #[expect(clippy::expect_used, reason = "only finish takes the ticket, and it takes the upload too")]
@@ -141,8 +172,8 @@ impl Upload {
 
 async fn complete(uploads: Arc<dyn UploadService>, writer: Box<dyn BlobWriter>, commit: Commit) -> Result<(), Failure> {
     let ticket = commit.ticket.clone();
-    let outcome = match writer.finish().await {
-        Ok(()) => uploads.commit(commit).await,
+    let outcome = match finish_alive(&*uploads, &commit, writer).await {
+        Ok(()) => insist(&*uploads, commit).await,
         Err(error) => {
             tracing::error!(%error, "an upload could not be stored");
             Err(error.into())
@@ -152,6 +183,34 @@ async fn complete(uploads: Arc<dyn UploadService>, writer: Box<dyn BlobWriter>, 
         abort(&*uploads, &ticket).await;
     }
     outcome
+}
+
+/// Finishes the blob; a slow disk must not make the upload look abandoned.
+async fn finish_alive(
+    uploads: &dyn UploadService,
+    commit: &Commit,
+    writer: Box<dyn BlobWriter>,
+) -> Result<(), BlobError> {
+    let mut finish = writer.finish();
+    loop {
+        match tokio::time::timeout(REPORT_EVERY, &mut finish).await {
+            Ok(outcome) => return outcome,
+            // What is wrong with the upload, the commit will tell.
+            Err(_) => drop(report(uploads, &commit.ticket, commit.size_bytes).await),
+        }
+    }
+}
+
+/// Commits, once more if the answer was lost: a commit may be repeated.
+async fn insist(uploads: &dyn UploadService, commit: Commit) -> Result<(), Failure> {
+    let outcome = match uploads.commit(commit.clone()).await {
+        Err(failure) if failure.code == ErrorCode::Unavailable => {
+            tokio::time::sleep(ASK_AGAIN_AFTER).await;
+            uploads.commit(commit).await
+        }
+        outcome => outcome,
+    };
+    outcome.map_err(|failure| if failure.code == ErrorCode::NotFound { given_up() } else { failure })
 }
 
 async fn abort(uploads: &dyn UploadService, ticket: &Ticket) {

@@ -18,6 +18,8 @@ use crate::{error::ApiError, server::Front};
 
 /// A client that stands still so long has seen the answer.
 const STANDSTILL: Duration = Duration::from_secs(2);
+/// And so has one that sends on for so long.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// The answer to an upload. If it is refused, the rest of the body is read and dropped.
 pub(crate) async fn answer_or_refuse(
@@ -38,7 +40,7 @@ async fn refuse(front: &Front, error: ApiError, rest: Payload) -> HttpResponse {
     let length = content.len() as u64;
     let most_bytes = front.config.drained_bytes.as_u64();
     let dropping = stream::once(async move {
-        drop_rest(rest, most_bytes).await;
+        let _ = tokio::time::timeout(LONGEST, drop_rest(rest, most_bytes)).await;
         Ok::<_, actix_web::Error>(Bytes::new())
     });
     let answer = stream::once(async move { Ok(content) }).chain(dropping);

@@ -34,7 +34,7 @@ enum Endpoint {
     FederationThumbnail,
 }
 
-/// `{file_name:.*}` may be empty, but has no slash.
+/// `{file_name}` may be empty, but has no slash.
 const ROUTES: [(Endpoint, &[&str]); 10] = [
     (Endpoint::Upload, &["/_matrix/media/v3/upload", "/_matrix/media/r0/upload", "/_matrix/media/v1/upload"]),
     (Endpoint::Create, &["/_matrix/media/v1/create"]),

@@ -2,7 +2,7 @@
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
-use actix_web::{App, HttpRequest, HttpServer, middleware::from_fn, web::Data};
+use actix_web::{App, HttpRequest, HttpServer, http::header::HOST, middleware::from_fn, web::Data};
 use heliograph_blobs::BlobStore;
 use heliograph_catalog::Catalog;
 use heliograph_matrix::TokenChecker;
@@ -43,9 +43,10 @@ impl Front {
     }
 
     /// Our server name for a request that names none: the one of its `Host`, else the first.
+    /// Other headers are not asked: anybody can send them through any proxy.
     pub(crate) fn tenant_by_host(&self, request: &HttpRequest) -> ServerName {
-        let host = request.connection_info().host().to_owned();
-        let by_host = self.server_names.iter().find(|name| name.as_str() == host);
+        let host = request.headers().get(HOST).and_then(|value| value.to_str().ok());
+        let by_host = self.server_names.iter().find(|name| Some(name.as_str()) == host);
         by_host.unwrap_or(&self.server_names[0]).clone()
     }
 }
@@ -58,7 +59,8 @@ impl Front {
 pub async fn serve(config: ApiConfig, deps: Deps, listener: TcpListener) -> io::Result<()> {
     assert!(!deps.server_names.is_empty(), "a front has at least one server name");
     let (health, shutdown) = (deps.health.clone(), deps.shutdown.clone());
-    let (workers, connections, head_timeout) = (config.workers, config.max_connections, config.head_timeout);
+    let workers = config.workers.map_or_else(available_cores, Into::into);
+    let (connections, head_timeout) = (config.max_connections, config.head_timeout);
     let front = Data::new(build_front(config, deps));
     let server = HttpServer::new(move || {
         App::new()
@@ -72,9 +74,11 @@ pub async fn serve(config: ApiConfig, deps: Deps, listener: TcpListener) -> io::
     .client_request_timeout(head_timeout)
     .client_disconnect_timeout(Duration::from_secs(5))
     .keep_alive(Duration::from_secs(75))
-    .max_connections(connections)
+    // A client that hangs up is gone: what it waited for ends.
+    .h1_allow_half_closed(false)
+    .max_connections((connections / workers).max(1))
     .shutdown_timeout(DRAIN_SECONDS)
-    .workers(workers.map_or_else(available_cores, Into::into))
+    .workers(workers)
     .listen(listener)?
     .run();
     heliograph_runtime::run_until(server, shutdown).await

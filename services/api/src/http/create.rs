@@ -16,7 +16,7 @@ const MOST_BODY_BYTES: usize = 64 << 10;
 
 pub(crate) async fn handle(front: Data<Front>, request: HttpRequest, body: Payload) -> Result<HttpResponse, ApiError> {
     let requester = auth::user(&front, &request).await?;
-    check_body(body).await?;
+    check_body(&front, body).await?;
     let reserve = Reserve { server_name: requester.user_id.server_name(), uploader: requester.user_id };
     let reservation = front.uploads.reserve(reserve).await?;
     Ok(HttpResponse::Ok().json(json!({
@@ -26,9 +26,12 @@ pub(crate) async fn handle(front: Data<Front>, request: HttpRequest, body: Paylo
 }
 
 /// Nothing, or a JSON object whose members are ignored.
-async fn check_body(body: Payload) -> Result<(), ApiError> {
+async fn check_body(front: &Front, body: Payload) -> Result<(), ApiError> {
     let not_json = || ApiError::new(ErrorCode::NotJson, "the body must be empty or a JSON object");
-    let Ok(Ok(body)) = body.to_bytes_limited(MOST_BODY_BYTES).await else { return Err(not_json()) };
+    let body = tokio::time::timeout(front.config.body_timeout, body.to_bytes_limited(MOST_BODY_BYTES)).await;
+    let body = body.map_err(|_| ApiError::new(ErrorCode::RequestTimeout, "the body stopped arriving"))?;
+    let body = body.map_err(|_| ApiError::new(ErrorCode::TooLarge, "the body is larger than 64 KiB"))?;
+    let body = body.map_err(|_| ApiError::new(ErrorCode::RequestTimeout, "the body broke off"))?;
     let is_object = body.is_empty() || serde_json::from_slice::<Map<String, Value>>(&body).is_ok();
     if is_object { Ok(()) } else { Err(not_json()) }
 }
