@@ -1,6 +1,6 @@
 //! The contract of the upload orchestrator.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use heliograph_types::{ContentType, Failure, FileName, Mxc, ServerName, Timestamp, UserId};
@@ -94,6 +94,15 @@ pub struct Ticket {
     pub fence: u64,
     /// More than this must not be written.
     pub max_bytes: u64,
+    /// Without progress for so long the upload is given up.
+    pub idle_timeout: Duration,
+}
+
+impl Ticket {
+    /// How often to tell of progress, so that one report may be lost.
+    pub fn report_every(&self) -> Duration {
+        self.idle_timeout / 3
+    }
 }
 
 /// Makes stored bytes the content of an id.
@@ -207,8 +216,9 @@ impl wire::upload_service_server::UploadService for GrpcUploadServer {
 }
 
 impl From<Ticket> for wire::Ticket {
-    fn from(Ticket { mxc, blob_id, fence, max_bytes }: Ticket) -> Self {
-        Self { mxc: mxc.to_string(), blob_id: blob_id.to_string(), fence, max_bytes }
+    fn from(Ticket { mxc, blob_id, fence, max_bytes, idle_timeout }: Ticket) -> Self {
+        let idle_timeout_ms = u64::try_from(idle_timeout.as_millis()).unwrap_or(u64::MAX);
+        Self { mxc: mxc.to_string(), blob_id: blob_id.to_string(), fence, max_bytes, idle_timeout_ms }
     }
 }
 
@@ -218,8 +228,9 @@ trait TryIntoTicket {
 
 impl TryIntoTicket for Option<wire::Ticket> {
     fn try_into_ticket(self) -> Result<Ticket, Status> {
-        let wire::Ticket { mxc, blob_id, fence, max_bytes } = self.ok_or_else(|| missing("ticket"))?;
-        Ok(Ticket { mxc: parse(&mxc)?, blob_id: parse(&blob_id)?, fence, max_bytes })
+        let wire::Ticket { mxc, blob_id, fence, max_bytes, idle_timeout_ms } = self.ok_or_else(|| missing("ticket"))?;
+        let idle_timeout = Duration::from_millis(idle_timeout_ms);
+        Ok(Ticket { mxc: parse(&mxc)?, blob_id: parse(&blob_id)?, fence, max_bytes, idle_timeout })
     }
 }
 

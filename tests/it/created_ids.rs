@@ -1,9 +1,9 @@
 //! Ids that are created first and filled later.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
-use heliograph_tests::{Setup, Shape, both_shapes, noise};
+use heliograph_tests::{Setup, Shape, Wire, both_shapes, eventually, noise};
 use serde_json::Value;
 
 both_shapes! {
@@ -78,6 +78,31 @@ both_shapes! {
         assert_eq!(outcomes, BTreeMap::from(expected));
         let winner = answers.iter().position(|answer| answer.status == 200).unwrap();
         assert!(deployment.bob().download(&id).await.ok() == files[winner], "the bytes are not the winner's");
+    }
+
+    async fn an_id_is_free_at_once_when_its_client_leaves(shape: Shape) {
+        let deployment = Setup::new(shape).start().await;
+        let alice = deployment.alice();
+
+        for stay in 0..12 {
+            let id = alice.create().await;
+            let mut wire = Wire::connect(deployment.address()).await;
+            let line = format!("PUT /_matrix/media/v3/upload/{id}");
+            wire.head(&line, "alice-token", "Content-Length: 100\r\n").await;
+            wire.send(b"half of the ").await;
+            // Leaves during admission, or just after it.
+            tokio::time::sleep(Duration::from_millis(stay / 2)).await;
+            drop(wire);
+
+            // A lease that nobody gave back would last for thousands of tries.
+            let mut tries = 0;
+            while alice.put(&id, "by another try").await.status != 200 {
+                tries += 1;
+                assert!(tries < 500, "the id stays taken");
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+        eventually("no upload is left", async || deployment.stored("incoming").is_empty().then_some(())).await;
     }
 
     async fn a_user_cannot_reserve_without_end(shape: Shape) {

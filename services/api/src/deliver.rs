@@ -200,9 +200,8 @@ fn etag(sha256: &str) -> String {
 }
 
 fn is_unchanged(request: &HttpRequest, etag: &str) -> bool {
-    header(request, &IF_NONE_MATCH).is_some_and(|tags| {
-        tags.trim() == "*" || tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)
-    })
+    let tags = request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
+    tags.flat_map(|tags| tags.split(',')).map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
 
 fn not_modified(etag: &str, caching: Caching) -> HttpResponse {

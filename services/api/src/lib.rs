@@ -22,6 +22,7 @@ mod routes;
 mod server;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use std::sync::Arc;
 

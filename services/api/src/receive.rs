@@ -13,14 +13,11 @@ use heliograph_catalog::blob_key;
 use heliograph_proto::{Begin, Commit, Ticket, UploadService};
 use heliograph_types::{ContentType, ErrorCode, Failure, FileName, Mxc};
 use sha2::{Digest, Sha256};
-use tracing::Instrument;
 
-use crate::{error::ApiError, metrics, server::Front};
+use crate::{error::ApiError, metrics, server::Front, work::Work};
 
 /// So much of the beginning tells what content is.
 const SNIFFED_BYTES: usize = 512;
-/// How often the orchestrator hears that an upload is alive.
-const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// How long to wait for an orchestrator that did not answer a commit.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
@@ -41,7 +38,7 @@ pub(crate) async fn upload(
     let upload = Upload::begin(front, begin).await?;
     let writer = front.blobs.begin(&blob_key(upload.ticket().blob_id.as_str())).await?;
     let received = receive(front, upload.ticket(), writer, body).await?;
-    upload.finish(front, received, described).await
+    upload.finish(received, described).await
 }
 
 /// A body that has arrived as a whole.
@@ -76,7 +73,7 @@ async fn receive(
         let missing = SNIFFED_BYTES.saturating_sub(beginning.len()).min(piece.len());
         beginning.extend_from_slice(&piece[..missing]);
         writer.write(piece).await?;
-        if reported_at.elapsed() >= REPORT_EVERY {
+        if reported_at.elapsed() >= ticket.report_every() {
             reported_at = Instant::now();
             report(&*front.uploads, ticket, size_bytes).await?;
         }
@@ -125,25 +122,16 @@ struct Upload {
     ticket: Option<Ticket>,
 }
 
-/// Where work goes on whose request is gone.
-#[derive(Clone)]
-struct Work {
-    tasks: tokio_util::task::TaskTracker,
-    runtime: tokio::runtime::Handle,
-}
-
 impl Upload {
     /// Asks for admission. The question is not given up half-way if the client leaves: what
     /// was admitted then is aborted, and the id is free at once.
     async fn begin(front: &Front, begin: Begin) -> Result<Self, Failure> {
-        let work = Work { tasks: front.tasks.clone(), runtime: front.runtime.clone() };
-        let uploads = Arc::clone(&front.uploads);
+        let (work, uploads) = (front.work.clone(), Arc::clone(&front.uploads));
         let admission = async move {
             let ticket = uploads.begin(begin).await?;
             Ok(Self { uploads, work, ticket: Some(ticket) })
         };
-        let admitted = front.tasks.spawn_on(admission.in_current_span(), &front.runtime).await;
-        admitted.unwrap_or_else(|error| Err(Failure::internal(format!("the upload was not admitted: {error}"))))
+        front.work.run_to_the_end(admission).await
     }
 
     #[expect(clippy::expect_used, reason = "only finish takes the ticket, and it takes the upload too")]
@@ -152,7 +140,7 @@ impl Upload {
     }
 
     /// Everything has arrived: from here on the upload completes, even if the client leaves.
-    async fn finish(mut self, front: &Front, received: Received, described: Described) -> Result<Mxc, ApiError> {
+    async fn finish(mut self, received: Received, described: Described) -> Result<Mxc, ApiError> {
         let Some(ticket) = self.ticket.take() else { return Err(Failure::internal("finished twice").into()) };
         let mxc = ticket.mxc.clone();
         let commit = Commit {
@@ -164,8 +152,7 @@ impl Upload {
             file_name: described.file_name,
         };
         let completion = complete(Arc::clone(&self.uploads), received.writer, commit);
-        let completed = self.work.tasks.spawn_on(completion.in_current_span(), &front.runtime).await;
-        completed.map_err(|error| Failure::internal(format!("the upload was not completed: {error}")))??;
+        self.work.run_to_the_end(completion).await?;
         Ok(mxc)
     }
 }
@@ -193,7 +180,7 @@ async fn finish_alive(
 ) -> Result<(), BlobError> {
     let mut finish = writer.finish();
     loop {
-        match tokio::time::timeout(REPORT_EVERY, &mut finish).await {
+        match tokio::time::timeout(commit.ticket.report_every(), &mut finish).await {
             Ok(outcome) => return outcome,
             // What is wrong with the upload, the commit will tell.
             Err(_) => drop(report(uploads, &commit.ticket, commit.size_bytes).await),
@@ -223,6 +210,6 @@ impl Drop for Upload {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket.take() else { return };
         let uploads = Arc::clone(&self.uploads);
-        self.work.tasks.spawn_on(async move { abort(&*uploads, &ticket).await }.in_current_span(), &self.work.runtime);
+        self.work.spawn(async move { abort(&*uploads, &ticket).await });
     }
 }

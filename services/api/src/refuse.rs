@@ -7,14 +7,15 @@
 use std::time::Duration;
 
 use actix_web::{
-    HttpResponse, ResponseError,
+    HttpRequest, HttpResponse, ResponseError,
     body::{self, SizedStream},
+    http::ConnectionType,
     web::Payload,
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
-use crate::{error::ApiError, server::Front};
+use crate::{error::ApiError, http::upload::declared_bytes, server::Front};
 
 /// A client that stands still so long has seen the answer.
 const STANDSTILL: Duration = Duration::from_secs(2);
@@ -24,21 +25,25 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// The answer to an upload. If it is refused, the rest of the body is read and dropped.
 pub(crate) async fn answer_or_refuse(
     front: &Front,
+    request: &HttpRequest,
     stored: Result<HttpResponse, ApiError>,
     rest: Payload,
 ) -> HttpResponse {
     match stored {
         Ok(answer) => answer,
-        Err(error) => refuse(front, error, rest).await,
+        Err(error) => refuse(front, request, error, rest).await,
     }
 }
 
-async fn refuse(front: &Front, error: ApiError, rest: Payload) -> HttpResponse {
+async fn refuse(front: &Front, request: &HttpRequest, error: ApiError, rest: Payload) -> HttpResponse {
     let (mut head, content) = error.error_response().into_parts();
     let content = body::to_bytes(content).await.unwrap_or_default();
-    head.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
     let length = content.len() as u64;
     let most_bytes = front.config.drained_bytes.as_u64();
+    // Only a body that will have been read leaves the connection fit for another request.
+    if declared_bytes(request).is_none_or(|bytes| bytes > most_bytes) {
+        head.head_mut().set_connection_type(ConnectionType::Close);
+    }
     let dropping = stream::once(async move {
         let _ = tokio::time::timeout(LONGEST, drop_rest(rest, most_bytes)).await;
         Ok::<_, actix_web::Error>(Bytes::new())

@@ -9,9 +9,9 @@ use heliograph_matrix::TokenChecker;
 use heliograph_proto::{FederationService, ThumbnailService, UploadService};
 use heliograph_types::{Clock, ServerName};
 use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
+use tokio_util::sync::CancellationToken;
 
-use crate::{ApiConfig, Deps, headers, hot::HotFiles, remote_keys::RemoteKeys, routes};
+use crate::{ApiConfig, Deps, headers, hot::HotFiles, remote_keys::RemoteKeys, routes, work::Work};
 
 /// The longest that requests in progress may take after shutdown began; the process ends
 /// earlier if its own grace is shorter.
@@ -32,8 +32,8 @@ pub(crate) struct Front {
     pub(crate) remote_keys: RemoteKeys,
     pub(crate) waiting: Semaphore,
     pub(crate) max_upload_bytes: u64,
-    pub(crate) runtime: tokio::runtime::Handle,
-    pub(crate) tasks: TaskTracker,
+    pub(crate) work: Work,
+    pub(crate) shutdown: CancellationToken,
 }
 
 impl Front {
@@ -103,7 +103,7 @@ pub(crate) fn build_front(config: ApiConfig, deps: Deps) -> Front {
         catalog: deps.catalog,
         clock: deps.clock,
         max_upload_bytes: deps.max_upload_bytes,
-        runtime: deps.runtime,
-        tasks: deps.tasks,
+        work: Work { tasks: deps.tasks, runtime: deps.runtime },
+        shutdown: deps.shutdown,
     }
 }

@@ -130,6 +130,7 @@ impl UploadOrchestrator {
             blob_id: new_blob_id(self.shared.clock.now().as_millis()),
             fence: lease.as_ref().map_or(0, |lease| lease.fence),
             max_bytes,
+            idle_timeout: self.shared.config.idle_timeout,
         };
         let marker = Marker {
             mxc: ticket.mxc.clone(),

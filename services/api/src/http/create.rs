@@ -1,6 +1,8 @@
 //! `POST /_matrix/media/v1/create` (MSC2246)
 //! <https://spec.matrix.org/latest/client-server-api/#post_matrixmediav1create>
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Payload},
@@ -18,7 +20,9 @@ pub(crate) async fn handle(front: Data<Front>, request: HttpRequest, body: Paylo
     let requester = auth::user(&front, &request).await?;
     check_body(&front, body).await?;
     let reserve = Reserve { server_name: requester.user_id.server_name(), uploader: requester.user_id };
-    let reservation = front.uploads.reserve(reserve).await?;
+    // Given up half-way, it would cost the user a place for an id that nobody knows.
+    let uploads = Arc::clone(&front.uploads);
+    let reservation = front.work.run_to_the_end(async move { uploads.reserve(reserve).await }).await?;
     Ok(HttpResponse::Ok().json(json!({
         "content_uri": reservation.mxc.to_string(),
         "unused_expires_at": reservation.unused_expires_at.as_millis(),

@@ -83,12 +83,20 @@ pub(crate) async fn find(front: &Front, mxc: &Mxc, asked: Asked, wait: Duration)
     front.federation.fetch(fetch).await.map(Found::Arriving).map_err(ApiError::from)
 }
 
+/// Waits for content; shutdown ends the wait.
+async fn wait_for(front: &Front, mxc: &Mxc, wait: Duration, pending: Lookup) -> Result<Lookup, ApiError> {
+    tokio::select! {
+        lookup = front.catalog.lookup_patiently(mxc, wait) => Ok(lookup?),
+        () = front.shutdown.cancelled() => Ok(pending),
+    }
+}
+
 /// Local content, waiting for it within a bounded number of waiters.
 pub(crate) async fn local(front: &Front, mxc: &Mxc, wait: Duration) -> Result<Arc<MediaRecord>, ApiError> {
     let mut lookup = front.catalog.lookup(mxc).await?;
     if matches!(lookup, Lookup::Pending(_)) {
         match front.waiting.try_acquire() {
-            Ok(_permit) => lookup = front.catalog.lookup_patiently(mxc, wait).await?,
+            Ok(_permit) => lookup = wait_for(front, mxc, wait, lookup).await?,
             Err(_) => metrics::limited("waiting"),
         }
     }

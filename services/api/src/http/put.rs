@@ -20,7 +20,7 @@ use crate::{
 
 pub(crate) async fn handle(front: Data<Front>, request: HttpRequest, mut body: Payload) -> HttpResponse {
     let stored = store(&front, &request, &mut body).await;
-    answer_or_refuse(&front, stored, body).await
+    answer_or_refuse(&front, &request, stored, body).await
 }
 
 async fn store(front: &Front, request: &HttpRequest, body: &mut Payload) -> Result<HttpResponse, ApiError> {

@@ -69,9 +69,10 @@ async fn find(
 
 /// The thumbnail of content that is here.
 pub(crate) async fn stored_or_rendered(front: &Front, mxc: Mxc, spec: ThumbnailSpec) -> Result<Thumbnail, ApiError> {
-    let key = thumbnail_key(&mxc, &spec);
     // A larger one is not kept in memory, and is left to the thumbnailer as one that is missing.
-    if let Ok(Some((_, image))) = deliver::find_small(front, &key, front.config.hot_file_bytes.as_u64()).await
+    if let Some(form) = spec.stored_form()
+        && let key = thumbnail_key(&mxc, &form)
+        && let Ok(Some((_, image))) = deliver::find_small(front, &key, front.config.hot_file_bytes.as_u64()).await
         && let Some(content_type) = picture_type(&image)
     {
         return Ok(Thumbnail { content_type, image });

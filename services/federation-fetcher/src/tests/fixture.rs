@@ -59,7 +59,13 @@ impl UploadService for FakeUploads {
         }
         self.note("begin");
         let number = self.next.fetch_add(1, Ordering::SeqCst);
-        Ok(Ticket { mxc, blob_id: format!("{number:026}").parse().unwrap(), fence: number, max_bytes: 50 << 20 })
+        Ok(Ticket {
+            mxc,
+            blob_id: format!("{number:026}").parse().unwrap(),
+            fence: number,
+            max_bytes: 50 << 20,
+            idle_timeout: std::time::Duration::from_secs(60),
+        })
     }
 
     async fn progress(&self, _: &Ticket, _: u64) -> Result<(), Failure> {
@@ -171,7 +177,11 @@ impl Fixture {
     }
 
     pub(super) async fn fetch(&self, media_id: &str) -> Result<RemoteMedia, Failure> {
-        let timeout = Duration::from_secs(2);
+        self.fetch_within(media_id, Duration::from_secs(2)).await
+    }
+
+    /// Fetches, waiting for the upload for so long.
+    pub(super) async fn fetch_within(&self, media_id: &str, timeout: Duration) -> Result<RemoteMedia, Failure> {
         self.service.fetch(Fetch { tenant: us(), mxc: self.mxc(media_id), timeout }).await
     }
 
@@ -240,7 +250,11 @@ pub(super) fn media(content: impl AsRef<[u8]>) -> Vec<Step> {
 
 /// The head of an answer without a length; its end is that of the connection.
 pub(super) fn open_head() -> Step {
-    Step::Send(format!("HTTP/1.1 200 OK\r\n{MULTIPART}Connection: close\r\n\r\n").into_bytes())
+    open_head_of(MULTIPART)
+}
+
+pub(super) fn open_head_of(headers: &str) -> Step {
+    Step::Send(format!("HTTP/1.1 200 OK\r\n{headers}Connection: close\r\n\r\n").into_bytes())
 }
 
 pub(super) fn send(bytes: impl AsRef<[u8]>) -> Step {

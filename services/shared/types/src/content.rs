@@ -14,7 +14,7 @@ pub struct ContentType(String);
 #[error("not a media type")]
 pub struct InvalidContentType;
 
-const LONGEST_CONTENT_TYPE: usize = 255;
+const LONGEST_CONTENT_TYPE: usize = 1024;
 
 impl ContentType {
     /// The type of content of which nothing is known (MSC2701).
@@ -46,13 +46,51 @@ impl FromStr for ContentType {
         let text = text.trim_matches([' ', '\t']);
         let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
         let (kind, subtype) = essence.trim_end().split_once('/').ok_or(InvalidContentType)?;
-        let printable = parameters.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte));
-        if text.len() <= LONGEST_CONTENT_TYPE && is_token(kind) && is_token(subtype) && printable {
+        if text.len() <= LONGEST_CONTENT_TYPE && is_token(kind) && is_token(subtype) && are_parameters(parameters) {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidContentType)
         }
     }
+}
+
+/// `name=value` pairs between semicolons; a value is a token or a quoted string.
+fn are_parameters(text: &str) -> bool {
+    let mut rest = text.trim_matches(BLANK);
+    while !rest.is_empty() {
+        let Some(after) = rest.strip_prefix(';').or_else(|| strip_parameter(rest)) else { return false };
+        rest = after.trim_start_matches(BLANK);
+    }
+    true
+}
+
+const BLANK: [char; 2] = [' ', '\t'];
+
+/// What comes after one parameter, which must be a semicolon or the end.
+fn strip_parameter(text: &str) -> Option<&str> {
+    let (name, value) = text.split_once('=')?;
+    let length = if let Some(quoted) = value.strip_prefix('"') {
+        1 + quoted_length(quoted)?
+    } else {
+        let end = value.find([';', ' ', '\t']).unwrap_or(value.len());
+        is_token(&value[..end]).then_some(end)?
+    };
+    let after = value[length..].trim_start_matches(BLANK);
+    (is_token(name) && (after.is_empty() || after.starts_with(';'))).then_some(after)
+}
+
+/// How long a quoted string is from behind its first quote, with its last one.
+fn quoted_length(text: &str) -> Option<usize> {
+    let mut bytes = text.bytes().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'"' => return Some(at + 1),
+            b'\\' => drop(bytes.next().filter(|(_, escaped)| (b' '..=b'~').contains(escaped))?),
+            b'\t' | b' '..=b'~' => {}
+            _ => return None,
+        }
+    }
+    None
 }
 
 fn is_token(text: &str) -> bool {
@@ -101,14 +139,26 @@ mod tests {
 
     #[test]
     fn odd_but_valid_types_are_kept_as_given() {
-        for text in ["img/png", "Text/Plain; charset=x", "application/vnd.a+json", "text/html;image/png"] {
+        for text in ["img/png", "Text/Plain; charset=x", "application/vnd.a+json", "a/b;x=\"q \\\" ;\" ; y=z", "a/b;"] {
             assert_eq!(ContentType::parse_or_octet_stream(text).as_str(), text);
         }
     }
 
     #[test]
     fn what_is_no_media_type_becomes_octet_stream() {
-        for text in ["", "png", "/", "a/", "image/png\r\nX: y", "image/p ng", "spät/x", "text/plain; x=ä"] {
+        for text in [
+            "",
+            "png",
+            "/",
+            "a/",
+            "image/png\r\nX: y",
+            "image/p ng",
+            "spät/x",
+            "text/plain; x=ä",
+            "text/plain;a",
+            "a/b;c=\"d",
+            "a/b;c=d e",
+        ] {
             assert_eq!(ContentType::parse_or_octet_stream(text), ContentType::octet_stream(), "{text:?}");
         }
     }
