@@ -66,7 +66,8 @@ pub(crate) struct Signer {
     pub(crate) destination: ServerName,
 }
 
-/// The server that signed a request. Whatever is wrong is 401, and nothing else is told.
+/// The server that signed a request. Whatever is wrong is 401, and nothing else is told;
+/// without room to look for its key it is 429.
 pub(crate) async fn server(front: &Front, request: &HttpRequest) -> Result<Signer, ApiError> {
     let headers = request.headers().get_all(AUTHORIZATION).filter_map(|value| value.to_str().ok());
     let mut last = unauthorized("an X-Matrix signature is needed");
@@ -91,7 +92,7 @@ async fn verify(front: &Front, request: &HttpRequest, credentials: Credentials) 
         None => front.server_names.clone(),
     };
     let Some(public_key) =
-        front.remote_keys.find(&*front.federation, &*front.clock, &origin, &key_id.to_string()).await
+        front.remote_keys.find(&*front.federation, &*front.clock, &origin, &key_id.to_string()).await?
     else {
         return Err(unauthorized("the key of the origin cannot be had"));
     };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use heliograph_proto::{FederationService, FindKey};
-use heliograph_types::{Clock, ServerName, Timestamp};
+use heliograph_types::{Clock, ErrorCode, Failure, ServerName, Timestamp};
 use lru::LruCache;
 
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
@@ -24,31 +24,33 @@ impl RemoteKeys {
         Self(Mutex::new(LruCache::new(REMEMBERED)))
     }
 
-    /// The key, if it is valid now; failures are remembered by the fetcher.
+    /// The key, if it can be had and is valid now; failures are remembered by the fetcher.
+    /// The only failure that is told is that there is no room to ask now.
     pub(crate) async fn find(
         &self,
         federation: &dyn FederationService,
         clock: &dyn Clock,
         server_name: &ServerName,
         key_id: &str,
-    ) -> Option<[u8; 32]> {
+    ) -> Result<Option<[u8; 32]>, Failure> {
         let name = (server_name.clone(), key_id.to_owned());
         if let Some((key, until)) = self.remembered().get(&name)
             && clock.now() < *until
         {
-            return Some(*key);
+            return Ok(Some(*key));
         }
         let request = FindKey { server_name: server_name.clone(), key_id: key_id.to_owned() };
         match federation.find_key(request).await {
             Ok(Some(found)) if clock.now() < found.valid_until => {
                 let until = found.valid_until.min(clock.now() + BELIEVED_FOR);
                 self.remembered().put(name, (found.public_key, until));
-                Some(found.public_key)
+                Ok(Some(found.public_key))
             }
-            Ok(_) => None,
+            Ok(_) => Ok(None),
+            Err(failure) if failure.code == ErrorCode::LimitExceeded => Err(failure),
             Err(failure) => {
                 tracing::debug!(%server_name, key_id, %failure, "a key cannot be had");
-                None
+                Ok(None)
             }
         }
     }

@@ -12,7 +12,7 @@ use actix_web::{
     web::Data,
 };
 use heliograph_matrix::SignedRequest;
-use heliograph_types::{ErrorCode, Failure, ServerName};
+use heliograph_types::{ErrorCode, Failure, ServerName, ThumbnailMethod, ThumbnailSpec};
 use serde_json::{Value, json};
 
 use self::fakes::{House, remote_key};
@@ -136,6 +136,25 @@ async fn whatever_is_wrong_with_a_signature_is_401() {
         signed("theirs.example", "ours.example", "/_matrix/federation/v1/media/download/here"),
     ] {
         expect(&house, request, 401, "M_UNAUTHORIZED").await;
+    }
+}
+
+#[actix_web::test]
+async fn without_room_to_look_for_a_key_the_server_is_told_to_come_again() {
+    let house = House::new().await;
+
+    expect(&house, signed("crowded.example", "ours.example", FEDERATION), 429, "M_LIMIT_EXCEEDED").await;
+}
+
+#[actix_web::test]
+async fn a_thumbnail_that_is_stored_costs_no_call() {
+    let house = House::new().await.failing(Failure::internal("must not be asked"));
+    let stored = ThumbnailSpec { width: 96, height: 96, method: ThumbnailMethod::Crop, animated: false };
+    house.thumbnail("mxc://ours.example/here", stored).await;
+
+    for size in ["width=96&height=96", "width=90&height=90", "width=96&height=96&animated=true"] {
+        let path = format!("/_matrix/client/v1/media/thumbnail/ours.example/here?method=crop&{size}");
+        assert_eq!(ask(&house, get(&path, "alice")).await.status, StatusCode::OK, "{size}");
     }
 }
 

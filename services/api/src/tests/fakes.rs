@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use heliograph_blobs::{BlobStore, LocalStore, StorageConfig};
-use heliograph_catalog::{Catalog, MediaRecord, Reserved, blob_key};
+use heliograph_catalog::{Catalog, MediaRecord, Reserved, blob_key, thumbnail_key};
 use heliograph_leases::EmbeddedState;
 use heliograph_matrix::{AuthError, KeyId, Presented, Refusal, Requester, SigningKey, TokenChecker};
 use heliograph_proto::{
@@ -13,7 +13,7 @@ use heliograph_proto::{
     ThumbnailService, Ticket, UploadService,
 };
 use heliograph_runtime::{Health, Metrics, Readiness};
-use heliograph_types::{Clock, ContentType, Failure, SystemClock, Timestamp, UserId};
+use heliograph_types::{Clock, ContentType, Failure, SystemClock, ThumbnailSpec, Timestamp, UserId};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -99,6 +99,12 @@ impl House {
         self.catalog.create(&record).await.unwrap();
     }
 
+    /// Stores something like a picture as a thumbnail that was made before.
+    pub(super) async fn thumbnail(&self, mxc: &str, spec: ThumbnailSpec) {
+        let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".as_slice();
+        self.deps.blobs.put(&thumbnail_key(&mxc.parse().unwrap(), &spec), png.into()).await.unwrap();
+    }
+
     pub(super) async fn reserve(&self, mxc: &str) {
         let uploader = "@alice:ours.example".parse().unwrap();
         let unused_expires_at = SystemClock.now() + Duration::from_hours(1);
@@ -181,6 +187,7 @@ impl FederationService for Others {
         let found = |valid_until| Ok(Some(FoundKey { public_key: remote_key().public_key(), valid_until }));
         match request.server_name.as_str() {
             "unreachable.example" => self.fail(),
+            "crowded.example" => Err(Failure::saturated("no room", Duration::from_secs(1))),
             "keyless.example" => Ok(None),
             "expired.example" => found(now),
             _ => found(now + Duration::from_hours(1)),
