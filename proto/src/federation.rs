@@ -72,14 +72,30 @@ pub trait FederationService: Send + Sync + 'static {
     /// same media share one fetch: late ones read what is there and then follow.
     ///
     /// `NotFound` when the origin says so, `NotYetUploaded` likewise, `RemoteTooLarge`
-    /// over our limit, `BadGateway` when the origin is out of reach or answers nonsense,
-    /// `LimitExceeded` without room.
+    /// over our limit, `BadGateway` when the origin is out of reach, too slow, or answers
+    /// nonsense, `LimitExceeded` without room.
     async fn fetch(&self, request: Fetch) -> Result<RemoteMedia, Failure>;
 
     /// Finds a key that is valid now; `None` when the server does not have it.
     ///
     /// `BadGateway` when the server is out of reach or answers nonsense.
     async fn find_key(&self, request: FindKey) -> Result<Option<FoundKey>, Failure>;
+}
+
+/// Far below what a gRPC message may have (4 MiB), with room for the wrapping.
+const MOST_CHUNK_BYTES: usize = 1 << 20;
+
+/// Pieces that fit into a message, however large the chunk is that a service gives out.
+fn split(chunk: Result<Bytes, Failure>) -> impl Iterator<Item = Result<Bytes, Failure>> {
+    let mut rest = Some(chunk);
+    std::iter::from_fn(move || match rest.take()? {
+        Ok(mut chunk) if chunk.len() > MOST_CHUNK_BYTES => {
+            let piece = chunk.split_to(MOST_CHUNK_BYTES);
+            rest = Some(Ok(chunk));
+            Some(Ok(piece))
+        }
+        last => Some(last),
+    })
 }
 
 /// Serves a [`FederationService`] over gRPC.
@@ -107,7 +123,8 @@ impl wire::federation_service_server::FederationService for GrpcFederationServer
             size_bytes: media.size_bytes,
         };
         let head = stream::once(async { Ok(wire::fetch_response::Event::Head(head)) });
-        let chunks = media.body.map(|chunk| chunk.map(wire::fetch_response::Event::Chunk).map_err(to_status));
+        let chunks = media.body.flat_map(|chunk| stream::iter(split(chunk)));
+        let chunks = chunks.map(|chunk| chunk.map(wire::fetch_response::Event::Chunk).map_err(to_status));
         let events = head.chain(chunks).map(|event| event.map(|event| wire::FetchResponse { event: Some(event) }));
         Ok(Response::new(Box::pin(events)))
     }
@@ -172,5 +189,27 @@ impl FederationService for GrpcFederationClient {
                 Ok(FoundKey { public_key, valid_until })
             })
             .transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_of_any_size_fit_into_messages() {
+        for (size, expected) in [
+            (0, vec![0]),
+            (MOST_CHUNK_BYTES, vec![MOST_CHUNK_BYTES]),
+            (5 * MOST_CHUNK_BYTES + 1, [vec![MOST_CHUNK_BYTES; 5], vec![1]].concat()),
+        ] {
+            let content: Bytes = (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect();
+
+            let pieces: Vec<Bytes> = split(Ok(content.clone())).map(Result::unwrap).collect();
+
+            assert_eq!(pieces.iter().map(Bytes::len).collect::<Vec<_>>(), expected);
+            assert!(pieces.concat() == content);
+        }
+        assert_eq!(split(Err(Failure::not_found())).collect::<Vec<_>>(), [Err(Failure::not_found())]);
     }
 }

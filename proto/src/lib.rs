@@ -7,7 +7,7 @@
 mod federation;
 mod link;
 mod status;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod thumbnail;
 mod upload;
@@ -16,7 +16,9 @@ pub use federation::{
     FederationService, Fetch, FindKey, FoundKey, GrpcFederationClient, GrpcFederationServer, MediaBody, RemoteMedia,
 };
 pub use link::Link;
-pub use thumbnail::{GrpcThumbnailClient, GrpcThumbnailServer, Render, Thumbnail, ThumbnailService};
+pub use thumbnail::{
+    GrpcThumbnailClient, GrpcThumbnailServer, MOST_THUMBNAIL_BYTES, Render, Thumbnail, ThumbnailService,
+};
 pub use upload::{
     Begin, BlobId, Commit, GrpcUploadClient, GrpcUploadServer, InvalidBlobId, Reservation, Reserve, Target, Ticket,
     UploadService,

@@ -41,16 +41,19 @@ pub(crate) fn to_status(failure: Failure) -> Status {
 }
 
 /// What the client makes of a status. One without our code comes from the transport: the
-/// service is out of reach, or a fault of ours.
+/// service is out of reach, or a fault of ours. Its text names our network: users may see
+/// the failure, so it goes to the log alone.
 #[expect(clippy::needless_pass_by_value, reason = "it is the argument of map_err")]
 pub(crate) fn to_failure(status: Status) -> Failure {
     let text = |key| status.metadata().get(key).and_then(|value| value.to_str().ok());
     let Some(code) = text(CODE).and_then(|name| name.parse().ok()) else {
-        let code = match status.code() {
-            Code::Internal | Code::InvalidArgument | Code::Unimplemented | Code::DataLoss => ErrorCode::Internal,
-            _ => ErrorCode::Unavailable,
+        tracing::warn!(code = ?status.code(), reason = status.message(), "a call to another role failed");
+        return match status.code() {
+            Code::Internal | Code::InvalidArgument | Code::Unimplemented | Code::DataLoss => {
+                Failure::internal("a call to an internal service failed")
+            }
+            _ => Failure::unavailable("an internal service is out of reach"),
         };
-        return Failure::new(code, format!("internal call failed: {}", status.message()));
     };
     let retry_after = text(RETRY_AFTER_MS).and_then(|millis| millis.parse().ok()).map(Duration::from_millis);
     Failure { code, message: status.message().to_owned(), retry_after }
@@ -84,7 +87,15 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_connection_is_unavailable() {
-        assert_eq!(to_failure(Status::unavailable("connection refused")).code, ErrorCode::Unavailable);
+    fn a_lost_connection_is_unavailable_and_tells_nothing_of_our_network() {
+        for (status, code) in [
+            (Status::unavailable("connecting to 10.0.0.7 was refused"), ErrorCode::Unavailable),
+            (Status::internal("10.0.0.7 speaks nonsense"), ErrorCode::Internal),
+        ] {
+            let failure = to_failure(status);
+
+            assert_eq!(failure.code, code);
+            assert!(!failure.message.contains("10.0.0.7"), "{failure}");
+        }
     }
 }

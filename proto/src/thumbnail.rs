@@ -14,7 +14,9 @@ use crate::{
 };
 
 /// The largest thumbnail that travels in one answer.
-const MOST_IMAGE_BYTES: usize = 32 << 20;
+pub const MOST_THUMBNAIL_BYTES: usize = 32 << 20;
+/// A message has more in it than the picture: its type, and the framing.
+const MOST_MESSAGE_BYTES: usize = MOST_THUMBNAIL_BYTES + (64 << 10);
 
 /// Asks for a thumbnail of media that is stored here, be it ours or a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +56,7 @@ impl GrpcThumbnailServer {
     /// The tonic service, to be added to a server.
     pub fn new(service: Arc<dyn ThumbnailService>) -> wire::thumbnail_service_server::ThumbnailServiceServer<Self> {
         wire::thumbnail_service_server::ThumbnailServiceServer::new(Self(service))
-            .max_encoding_message_size(MOST_IMAGE_BYTES)
+            .max_encoding_message_size(MOST_MESSAGE_BYTES)
     }
 }
 
@@ -82,7 +84,7 @@ impl GrpcThumbnailClient {
     /// The service at the other end of `link`.
     pub fn new(link: Link) -> Self {
         let client = wire::thumbnail_service_client::ThumbnailServiceClient::new(link.0);
-        Self(client.max_decoding_message_size(MOST_IMAGE_BYTES))
+        Self(client.max_decoding_message_size(MOST_MESSAGE_BYTES))
     }
 }
 
@@ -103,5 +105,31 @@ impl ThumbnailService for GrpcThumbnailClient {
         let wire::RenderResponse { content_type, image } =
             self.0.clone().render(message).await.map_err(to_failure)?.into_inner();
         Ok(Thumbnail { content_type: parse(&content_type).map_err(to_failure)?, image })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A service whose thumbnails are as large as can be.
+    struct Largest;
+
+    #[async_trait]
+    impl ThumbnailService for Largest {
+        async fn render(&self, _: Render) -> Result<Thumbnail, Failure> {
+            let image = Bytes::from(vec![7; MOST_THUMBNAIL_BYTES]);
+            Ok(Thumbnail { content_type: ContentType::octet_stream(), image })
+        }
+    }
+
+    #[tokio::test]
+    async fn the_largest_thumbnail_travels() {
+        let service = crate::testing::Way::OverGrpc.to_thumbnails(Arc::new(Largest)).await;
+        let spec = ThumbnailSpec { width: 1, height: 1, method: ThumbnailMethod::Scale, animated: false };
+
+        let thumbnail = service.render(Render { mxc: "mxc://a/b".parse().unwrap(), spec }).await.unwrap();
+
+        assert_eq!(thumbnail.image.len(), MOST_THUMBNAIL_BYTES);
     }
 }

@@ -46,7 +46,7 @@ fn a_data_folder_that_cannot_be_written_is_told() {
     for folder in ["no-folder", "no-folder/below", "/proc/heliograph"] {
         let (code, said) = fails(&format!("{}[data]\nfolder = \"{folder}\"\n", listening(free_port())));
 
-        assert!(matches!(code, Some(1 | 64)), "{code:?}");
+        assert_eq!(code, Some(64));
         assert!(said.contains(folder), "{said}");
         assert!(!said.contains("panicked"), "{said}");
     }
@@ -59,7 +59,7 @@ fn a_signing_key_that_cannot_be_read_is_told_with_its_setting() {
 
         let (code, said) = fails(&settings);
 
-        assert!(matches!(code, Some(1 | 64)), "{code:?}");
+        assert_eq!(code, Some(64));
         assert!(said.contains("homeserver.signing_key_file") && said.contains(key), "{said}");
     }
 }

@@ -14,7 +14,7 @@ heliograph_settings::settings! {
         /// Where clients, other servers and the reverse proxy find us. Speaks plain HTTP:
         /// TLS is the proxy's.
         pub listen: SocketAddr = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8000),
-        /// Threads that speak HTTP; one per core if not set.
+        /// Threads that speak HTTP, at most 1024; one per core if not set.
         pub workers: Option<NonZeroUsize> = None,
         /// Connections open at once, shared out evenly among the threads; more wait to be
         /// accepted.

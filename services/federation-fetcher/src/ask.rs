@@ -175,14 +175,14 @@ impl Asker {
     }
 
     fn get(&self, url: Url) -> Result<RequestBuilder, FetchError> {
-        self.client.get(url).map_err(|refused| FetchError::nonsense(refused.to_string()))
+        self.client.get(url).map_err(|refused| FetchError::refused(refused.to_string()))
     }
 
     async fn head_of(&self, builder: RequestBuilder, wait: Duration) -> Result<Response, FetchError> {
         let patience = self.connect_timeout + self.limits.read_timeout + wait;
         let response = timeout(patience, builder.send()).await;
-        let response = response.map_err(|_| FetchError::origin("the other server does not answer"))?;
-        response.map_err(|error| FetchError::origin(format!("the other server is out of reach: {}", Reason(&error))))
+        let response = response.map_err(|_| FetchError::origin("no answer"))?;
+        response.map_err(|error| FetchError::origin(Reason(&error).to_string()))
     }
 
     /// Gets a URL that an origin named, without anything that proves who we are. `None` if

@@ -7,7 +7,7 @@ use heliograph_matrix::Reason;
 use heliograph_types::ContentType;
 use reqwest::{
     Response,
-    header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap},
+    header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING},
 };
 use tokio::time::timeout;
 
@@ -51,6 +51,10 @@ pub(crate) enum Opened {
 
 impl Content {
     /// The body of `response` is the content.
+    ///
+    /// Without a length and not in chunks, it is over when the connection is. That counts as
+    /// complete only if TLS was closed as it should be (RFC 9112, section 9.8): who cuts the
+    /// connection cannot do that, and the HTTP library reports it as an error.
     pub(crate) fn plain(response: Response, limits: Limits) -> Result<Self, FetchError> {
         let headers = response.headers();
         let head = Head {
@@ -74,7 +78,7 @@ impl Content {
                 Some(_) => {}
                 None => match body.next().await? {
                     Some(chunk) => events.extend(parser.feed(&chunk).map_err(bad_multipart)?),
-                    None => events.extend(last_events(&mut parser)?),
+                    None => events.extend(last_events(&mut parser, &body)?),
                 },
             }
         };
@@ -102,12 +106,23 @@ impl Content {
         if fits { Ok(()) } else { Err(FetchError::too_large()) }
     }
 
-    /// The next bytes, not empty; `None` once all have arrived and the answer was complete.
+    /// The next bytes, not empty; `None` once all have arrived: the closing
+    /// delimiter has, or the answer was complete.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
         loop {
             if let Some(piece) = self.pieces.pop_front() {
                 self.taken_bytes += piece.len() as u64;
-                return if self.taken_bytes > self.most_bytes { Err(FetchError::too_large()) } else { Ok(Some(piece)) };
+                if self.taken_bytes > self.most_bytes {
+                    return Err(FetchError::too_large());
+                }
+                // It is kept for a while. A copy keeps its own bytes alone, the original the
+                // whole buffer into which it was read, be it a single byte of it.
+                return Ok(Some(Bytes::copy_from_slice(&piece)));
+            }
+            // What follows the closing delimiter does not count, be it the end of a connection
+            // that was cut: some servers never close TLS as they should.
+            if self.parser.as_ref().is_some_and(Parser::is_complete) {
+                return Ok(None);
             }
             let chunk = self.body.next().await?;
             let is_over = chunk.is_none();
@@ -117,7 +132,7 @@ impl Content {
                     self.take(events);
                 }
                 (Some(parser), None) if !self.body.was_finished => {
-                    let events = last_events(parser)?;
+                    let events = last_events(parser, &self.body)?;
                     self.body.was_finished = true;
                     self.take(events);
                 }
@@ -138,8 +153,8 @@ impl Content {
     }
 }
 
-fn last_events(parser: &mut Parser) -> Result<Vec<Event>, FetchError> {
-    parser.finish().map_err(bad_multipart)
+fn last_events(parser: &mut Parser, body: &Body) -> Result<Vec<Event>, FetchError> {
+    parser.finish(body.is_framed).map_err(bad_multipart)
 }
 
 fn bad_multipart(error: InvalidMultipart) -> FetchError {
@@ -150,12 +165,21 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// Only if it is the last coding do chunks tell where the end is.
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let last = headers.get_all(TRANSFER_ENCODING).iter().next_back().and_then(|codings| codings.to_str().ok());
+    last.and_then(|codings| codings.rsplit(',').next())
+        .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
+}
+
 /// The bytes of an answer, wrapping and all.
 #[derive(Debug)]
 struct Body {
     response: Response,
     read_timeout: Duration,
     bytes_left: u64,
+    /// Whether its end is told by more than the end of the connection.
+    is_framed: bool,
     is_over: bool,
     /// Whether the parser has been told of the end.
     was_finished: bool,
@@ -168,16 +192,16 @@ impl Body {
             return Err(FetchError::too_large());
         }
         let read_timeout = limits.read_timeout;
-        Ok(Self { response, read_timeout, bytes_left, is_over: false, was_finished: false })
+        let is_framed = response.content_length().is_some() || is_chunked(response.headers());
+        Ok(Self { response, read_timeout, bytes_left, is_framed, is_over: false, was_finished: false })
     }
 
     /// The next bytes, not empty; `None` at the end of a complete answer.
     async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
         while !self.is_over {
             let chunk = timeout(self.read_timeout, self.response.chunk()).await;
-            let chunk = chunk.map_err(|_| FetchError::origin("the other server stopped sending"))?;
-            let chunk =
-                chunk.map_err(|error| FetchError::origin(format!("the other server broke off: {}", Reason(&error))))?;
+            let chunk = chunk.map_err(|_| FetchError::broke_off("it stopped sending"))?;
+            let chunk = chunk.map_err(|error| FetchError::broke_off(Reason(&error).to_string()))?;
             let Some(chunk) = chunk else {
                 self.is_over = true;
                 break;

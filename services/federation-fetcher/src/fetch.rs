@@ -3,7 +3,13 @@
 //! What arrives goes at the same time to those who wait and into a blob of ours. Nothing is
 //! kept of a fetch that fails.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use heliograph_blobs::{BlobStore, BlobWriter, Key};
 use heliograph_catalog::{Catalog, MediaRecord, blob_key};
@@ -20,8 +26,8 @@ use crate::{
     verdict::{Blame, FetchError},
 };
 
-/// How often the orchestrator hears that a fetch is alive.
-const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+/// Reports come no faster, whatever the orchestrator wants.
+const SHORTEST_REPORT_INTERVAL: Duration = Duration::from_millis(10);
 /// How often to look for the copy that another instance is making.
 const LOOK_FOR_COPY_EVERY: Duration = Duration::from_millis(250);
 /// Types are told by so many bytes at the beginning.
@@ -52,11 +58,11 @@ impl Fetcher {
         if let Some(record) = self.find_copy(&request.mxc).await? {
             return serve_copy(&record, pilot);
         }
-        let content = self.bounded(deadline, self.asker.open(request)).await?;
+        let content = self.bounded(deadline, origin_is_late, self.asker.open(request)).await?;
         let declared_bytes = content.head.size_bytes;
         let mut content = Some(content);
         let turn = self.take_turn(&request.mxc, declared_bytes, &mut content);
-        match self.bounded(deadline, turn).await? {
+        match self.bounded(deadline, others_are_late, turn).await? {
             Turn::Copied(record) => serve_copy(&record, pilot),
             Turn::Ours { ticket, has_waited } => {
                 let result = self.fill(request, &ticket, content.filter(|_| !has_waited), pilot, deadline).await;
@@ -72,16 +78,15 @@ impl Fetcher {
         self.catalog.find(mxc).await.map_err(FetchError::ours)
     }
 
-    /// Until `deadline` or shutdown, whatever comes first.
+    /// Until `deadline` or shutdown, whatever comes first. `late` says whose fault it is.
     async fn bounded<T>(
         &self,
         deadline: Instant,
+        late: fn() -> FetchError,
         work: impl Future<Output = Result<T, FetchError>>,
     ) -> Result<T, FetchError> {
         tokio::select! {
-            result = timeout_at(deadline, work) => {
-                result.unwrap_or_else(|_| Err(FetchError::origin("the fetch took too long")))
-            }
+            result = timeout_at(deadline, work) => result.unwrap_or_else(|_| Err(late())),
             () = self.shutdown.cancelled() => Err(FetchError::ours(Failure::unavailable("shutting down"))),
         }
     }
@@ -132,45 +137,50 @@ impl Fetcher {
     ) -> Result<Stored, FetchError> {
         let mut content = match content {
             Some(content) => content,
-            None => self.bounded(deadline, self.asker.open(request)).await?,
+            None => self.bounded(deadline, origin_is_late, self.asker.open(request)).await?,
         };
         content.limit(ticket.max_bytes)?;
         let key = blob_key(ticket.blob_id.as_str());
         let mut writer = self.blobs.begin(&key).await.map_err(FetchError::ours)?;
         pilot.head(content.head.clone());
-        let copied = self.bounded(deadline, self.copy(&mut content, writer.as_mut(), ticket, pilot)).await;
-        let copied = match copied {
+        let arrived = AtomicU64::new(0);
+        let copy = async {
+            tokio::select! {
+                copied = copy(&mut content, writer.as_mut(), pilot, &arrived) => copied,
+                given_up = self.report(ticket, &arrived) => Err(given_up),
+            }
+        };
+        let copied = match self.bounded(deadline, media_is_late, copy).await {
             Ok(copied) => copied,
             Err(error) => {
                 writer.abort().await;
                 return Err(error);
             }
         };
-        writer.finish().await.map_err(FetchError::ours)?;
+        let mut finish = writer.finish();
+        let finished = tokio::select! {
+            finished = &mut finish => finished,
+            // The commit will tell.
+            _ = self.report(ticket, &arrived) => finish.await,
+        };
+        finished.map_err(FetchError::ours)?;
         let size_bytes = copied.size_bytes;
         self.commit(copied.into_commit(ticket, content.head)).await?;
         Ok(Stored { key, size_bytes })
     }
 
-    async fn copy(
-        &self,
-        content: &mut Content,
-        writer: &mut dyn BlobWriter,
-        ticket: &Ticket,
-        pilot: &Pilot,
-    ) -> Result<Copied, FetchError> {
-        let mut copied = Copied::default();
-        let mut told_at = Instant::now();
-        while let Some(piece) = content.next().await? {
-            copied.observe(&piece);
-            pilot.piece(piece.clone());
-            writer.write(piece).await.map_err(FetchError::ours)?;
-            if told_at.elapsed() >= PROGRESS_EVERY {
-                self.uploads.progress(ticket, copied.size_bytes).await.map_err(FetchError::ours)?;
-                told_at = Instant::now();
+    /// Tells the orchestrator, over and over, that the fetch is alive, however slow the
+    /// origin or the store is. Ends only if the orchestrator knows the ticket no more; a
+    /// short absence of it is no reason to give up.
+    async fn report(&self, ticket: &Ticket, arrived: &AtomicU64) -> FetchError {
+        loop {
+            sleep(ticket.report_every().max(SHORTEST_REPORT_INTERVAL)).await;
+            match self.uploads.progress(ticket, arrived.load(Ordering::Relaxed)).await {
+                Err(failure) if failure.code == ErrorCode::NotFound => return given_up(),
+                Err(error) => tracing::debug!(mxc = %ticket.mxc, %error, "progress was not told"),
+                Ok(()) => {}
             }
         }
-        Ok(copied)
     }
 
     /// May be called again after success, so one more try does no harm.
@@ -180,7 +190,7 @@ impl Fetcher {
             Err(failure) if failure.code.may_be_retried() => self.uploads.commit(commit).await,
             other => other,
         }
-        .map_err(FetchError::ours)
+        .map_err(|failure| if failure.code == ErrorCode::NotFound { given_up() } else { FetchError::ours(failure) })
     }
 
     /// If this fails too, the orchestrator removes the remains by itself.
@@ -189,6 +199,41 @@ impl Fetcher {
             tracing::warn!(mxc = %ticket.mxc, %error, "a failed fetch could not be aborted");
         }
     }
+}
+
+/// Passes the content on to those who wait, and to the store.
+async fn copy(
+    content: &mut Content,
+    writer: &mut dyn BlobWriter,
+    pilot: &Pilot,
+    arrived: &AtomicU64,
+) -> Result<Copied, FetchError> {
+    let mut copied = Copied::default();
+    while let Some(piece) = content.next().await? {
+        copied.observe(&piece);
+        pilot.piece(piece.clone());
+        writer.write(piece).await.map_err(FetchError::ours)?;
+        arrived.store(copied.size_bytes, Ordering::Relaxed);
+    }
+    Ok(copied)
+}
+
+/// The orchestrator's "not found" is about the ticket, not about the medium.
+fn given_up() -> FetchError {
+    FetchError::ours(Failure::unavailable("the fetch took too long and was given up"))
+}
+
+fn origin_is_late() -> FetchError {
+    FetchError::origin("it did not answer while the fetch lasted")
+}
+
+fn others_are_late() -> FetchError {
+    FetchError::ours(Failure::unavailable("another instance takes too long to fetch this"))
+}
+
+/// An origin that sends nothing is noticed long before: this one sends, but too much for the time.
+fn media_is_late() -> FetchError {
+    FetchError::nonsense("the media takes too long to fetch")
 }
 
 fn serve_copy(record: &MediaRecord, pilot: &Pilot) -> Result<Stored, FetchError> {

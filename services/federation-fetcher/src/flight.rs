@@ -4,19 +4,19 @@
 //! late or slow, waits for the commit and goes on in the stored blob. So nobody slows the
 //! fetch down and nobody makes it grow.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use heliograph_blobs::{BlobStore, Key};
 use heliograph_proto::{MediaBody, RemoteMedia};
-use heliograph_types::{ContentType, Failure, FileName};
-use tokio::sync::watch;
+use heliograph_types::{ContentType, ErrorCode, Failure, FileName};
+use tokio::{sync::watch, time::timeout};
 
 /// Bytes kept in memory per fetch.
 const WINDOW_BYTES: usize = 4 << 20;
 /// What a piece costs besides its bytes: tiny pieces must not fill memory either.
-const PIECE_COST: usize = 64;
+const PIECE_COST: usize = 160;
 
 /// What the origin says of the content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub(crate) struct Stored {
 
 #[derive(Debug, Default)]
 struct State {
+    /// False while it waits for its turn.
+    has_begun: bool,
     head: Option<Head>,
     /// Pieces with the offset of each, without gaps.
     window: VecDeque<(u64, Bytes)>,
@@ -89,15 +91,24 @@ pub(crate) struct Pilot(watch::Sender<State>);
 
 /// A flight, for all who wait for it.
 #[derive(Debug, Clone)]
-pub(crate) struct Flight(watch::Receiver<State>);
+pub(crate) struct Flight {
+    state: watch::Receiver<State>,
+    /// How long the origin is to wait for the upload (`timeout_ms`).
+    wait: Duration,
+}
 
-/// Begins a flight.
-pub(crate) fn take_off() -> (Pilot, Flight) {
-    let (sender, receiver) = watch::channel(State::default());
-    (Pilot(sender), Flight(receiver))
+/// A flight of one who waits so long for the upload.
+pub(crate) fn take_off(wait: Duration) -> (Pilot, Flight) {
+    let (sender, state) = watch::channel(State::default());
+    (Pilot(sender), Flight { state, wait })
 }
 
 impl Pilot {
+    /// It is its turn.
+    pub(crate) fn begin(&self) {
+        self.0.send_modify(|state| state.has_begun = true);
+    }
+
     /// The head has arrived: callers can begin to answer.
     pub(crate) fn head(&self, head: Head) {
         self.0.send_modify(|state| state.head = Some(head));
@@ -121,21 +132,39 @@ fn crashed() -> Failure {
 }
 
 impl Flight {
-    /// Waits for the head; then the body follows the fetch from its first byte.
-    pub(crate) async fn board(mut self, blobs: Arc<dyn BlobStore>) -> Result<RemoteMedia, Failure> {
-        let head = loop {
+    /// Whether who waits so long for the upload may get more from a flight of his own.
+    pub(crate) fn waits_less_than(&self, wait: Duration) -> bool {
+        self.wait < wait
+    }
+
+    /// Waits for the head, but not longer than `patience`; then the body follows the fetch
+    /// from its first byte.
+    pub(crate) async fn board(mut self, blobs: Arc<dyn BlobStore>, patience: Duration) -> Result<RemoteMedia, Failure> {
+        let head = timeout(patience, self.wait_for_head()).await;
+        let Head { content_type, file_name, size_bytes } = head.unwrap_or_else(|_| Err(self.too_late()))?;
+        Ok(RemoteMedia { content_type, file_name, size_bytes, body: self.follow(blobs) })
+    }
+
+    async fn wait_for_head(&mut self) -> Result<Head, Failure> {
+        loop {
             {
-                let state = self.0.borrow_and_update();
+                let state = self.state.borrow_and_update();
                 match (&state.head, &state.end) {
                     (_, Some(Err(failure))) => return Err(failure.clone()),
-                    (Some(head), _) => break head.clone(),
+                    (Some(head), _) => return Ok(head.clone()),
                     (None, _) => {}
                 }
             }
-            self.0.changed().await.map_err(|_| crashed())?;
-        };
-        let Head { content_type, file_name, size_bytes } = head;
-        Ok(RemoteMedia { content_type, file_name, size_bytes, body: self.follow(blobs) })
+            self.state.changed().await.map_err(|_| crashed())?;
+        }
+    }
+
+    fn too_late(&self) -> Failure {
+        if self.state.borrow().has_begun {
+            Failure::new(ErrorCode::BadGateway, "the media of the other server does not arrive in time")
+        } else {
+            Failure::saturated("too many media of this server are being fetched", Duration::from_secs(5))
+        }
     }
 
     /// Bytes from the window, then the rest from the store if the window was too small.
@@ -168,21 +197,21 @@ impl Flight {
     /// Never `Wait`.
     async fn next_step(&mut self, offset: u64) -> Result<Step, Failure> {
         loop {
-            let step = self.0.borrow_and_update().step(offset);
+            let step = self.state.borrow_and_update().step(offset);
             if !matches!(step, Step::Wait) {
                 return Ok(step);
             }
-            self.0.changed().await.map_err(|_| crashed())?;
+            self.state.changed().await.map_err(|_| crashed())?;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use heliograph_blobs::{LocalStore, StorageConfig};
-    use heliograph_types::ErrorCode;
-
     use super::*;
+    use heliograph_blobs::{LocalStore, StorageConfig};
+
+    const PATIENCE: Duration = Duration::from_secs(30);
 
     fn head() -> Head {
         Head { content_type: ContentType::octet_stream(), file_name: None, size_bytes: None }
@@ -207,13 +236,13 @@ mod tests {
     #[tokio::test]
     async fn early_and_late_readers_get_the_same_bytes_and_the_end_only_after_the_commit() {
         let (_folder, blobs) = store();
-        let (pilot, flight) = take_off();
+        let (pilot, flight) = take_off(PATIENCE);
         pilot.head(head());
         pilot.piece("ab".into());
-        let mut early = flight.clone().board(Arc::clone(&blobs)).await.unwrap();
+        let mut early = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap();
         assert_eq!(early.body.next().await, Some(Ok("ab".into())));
         pilot.piece("cd".into());
-        let late = flight.clone().board(Arc::clone(&blobs)).await.unwrap();
+        let late = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap();
         assert_eq!(early.body.next().await, Some(Ok("cd".into())));
 
         let mut end = early.body.next();
@@ -227,27 +256,41 @@ mod tests {
     #[tokio::test]
     async fn a_failure_reaches_readers_at_once_and_is_never_a_clean_end() {
         let (_folder, blobs) = store();
-        let (pilot, flight) = take_off();
+        let (pilot, flight) = take_off(PATIENCE);
         pilot.head(head());
         pilot.piece("ab".into());
-        let media = flight.clone().board(Arc::clone(&blobs)).await.unwrap();
+        let media = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap();
 
         pilot.land(Err(Failure::new(ErrorCode::BadGateway, "gone")));
 
         assert_eq!(read_all(media).await.unwrap_err().code, ErrorCode::BadGateway);
-        assert_eq!(flight.board(blobs).await.unwrap_err().code, ErrorCode::BadGateway);
+        assert_eq!(flight.board(blobs, PATIENCE).await.unwrap_err().code, ErrorCode::BadGateway);
     }
 
     #[tokio::test]
     async fn a_fetch_that_vanishes_is_a_failure() {
         let (_folder, blobs) = store();
-        let (pilot, flight) = take_off();
+        let (pilot, flight) = take_off(PATIENCE);
         pilot.head(head());
-        let media = flight.clone().board(Arc::clone(&blobs)).await.unwrap();
-        let ((), waits_for_head) = (drop(pilot), take_off().1);
+        let media = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap();
+        let ((), waits_for_head) = (drop(pilot), take_off(PATIENCE).1);
 
         assert_eq!(read_all(media).await.unwrap_err().code, ErrorCode::Internal);
-        assert_eq!(waits_for_head.board(blobs).await.unwrap_err().code, ErrorCode::Internal);
+        assert_eq!(waits_for_head.board(blobs, PATIENCE).await.unwrap_err().code, ErrorCode::Internal);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_head_for_longer_than_he_wants() {
+        let (_folder, blobs) = store();
+        let (pilot, flight) = take_off(Duration::ZERO);
+
+        let queued = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap_err();
+        pilot.begin();
+        let begun = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap_err();
+        pilot.head(head());
+
+        assert_eq!((queued.code, begun.code), (ErrorCode::LimitExceeded, ErrorCode::BadGateway));
+        assert!(flight.board(blobs, Duration::ZERO).await.is_ok(), "what is there is not waited for");
     }
 
     #[tokio::test]
@@ -255,15 +298,15 @@ mod tests {
         let (_folder, blobs) = store();
         let content: Vec<u8> = (0..3 * WINDOW_BYTES).map(|at| u8::try_from(at % 251).unwrap()).collect();
         let key = Key::new("blobs/aa/x").unwrap();
-        let (pilot, flight) = take_off();
+        let (pilot, flight) = take_off(PATIENCE);
         pilot.head(head());
-        let mut slow = flight.clone().board(Arc::clone(&blobs)).await.unwrap();
+        let mut slow = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap();
         let pieces: Vec<Bytes> = content.chunks(100_000).map(Bytes::copy_from_slice).collect();
         pilot.piece(pieces[0].clone());
         let mut read = slow.body.next().await.unwrap().unwrap().to_vec();
         pieces[1..].iter().for_each(|piece| pilot.piece(piece.clone()));
         assert!(pilot.0.borrow().window_cost <= WINDOW_BYTES);
-        let late = flight.clone().board(Arc::clone(&blobs)).await.unwrap();
+        let late = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap();
 
         blobs.put(&key, content.clone().into()).await.unwrap();
         pilot.land(Ok(Stored { key, size_bytes: content.len() as u64 }));

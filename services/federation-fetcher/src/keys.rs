@@ -13,7 +13,7 @@ use heliograph_proto::FoundKey;
 use heliograph_types::{Clock, ErrorCode, Failure, ServerName, Timestamp};
 use lru::LruCache;
 use reqwest::{StatusCode, header::HOST};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{runtime::Handle, sync::Semaphore, task::JoinHandle, time::timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::metrics;
@@ -21,8 +21,11 @@ use crate::metrics;
 /// Servers whose keys are remembered, about 500 bytes each.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
-/// Fetches in progress. Strangers name the servers that are asked.
-const MOST_FETCHES: usize = 32;
+/// Fetches in progress, each up to 100 KiB. Strangers name the servers that are asked, so
+/// slow ones made up for it must not keep us from those that we know: they have their own
+/// room.
+const MOST_FETCHES: usize = 256;
+const MOST_FETCHES_OF_KNOWN: usize = 64;
 /// The first failure is believed for this long, each further one for twice as long.
 const FIRST_FAILURE: Duration = Duration::from_secs(30);
 const LONGEST_FAILURE: Duration = Duration::from_mins(15);
@@ -63,7 +66,10 @@ pub(crate) struct KeyFinder {
     remembered: Mutex<LruCache<ServerName, Remembered>>,
     flights: Flights<ServerName, Remembered>,
     room: Semaphore,
+    room_for_known: Semaphore,
     tasks: TaskTracker,
+    /// Where keys are fetched: callers and their runtimes may end first.
+    runtime: Handle,
 }
 
 impl KeyFinder {
@@ -72,15 +78,18 @@ impl KeyFinder {
         discovery: Arc<Discovery>,
         clock: Arc<dyn Clock>,
         tasks: TaskTracker,
+        runtime: Handle,
     ) -> Self {
         Self {
             tasks,
+            runtime,
             client,
             discovery,
             clock,
             remembered: Mutex::new(LruCache::new(REMEMBERED)),
             flights: Flights::default(),
             room: Semaphore::new(MOST_FETCHES),
+            room_for_known: Semaphore::new(MOST_FETCHES_OF_KNOWN),
         }
     }
 
@@ -94,7 +103,8 @@ impl KeyFinder {
         if let Some(remembered) = self.remembered().get(server_name) {
             if let Some(found) = remembered.find(key_id, now) {
                 if now >= remembered.renew_at.max(remembered.ask_again_at) {
-                    self.renew(server_name.clone());
+                    // Nobody waits for it.
+                    drop(self.share_refresh(server_name));
                 }
                 return Ok(Some(found));
             }
@@ -102,16 +112,16 @@ impl KeyFinder {
                 return remembered.answer_unknown();
             }
         }
-        let fetched = self.flights.join(server_name.clone(), || self.refresh(server_name)).await;
+        let fetched = self.share_refresh(server_name).await;
+        let fetched = fetched.map_err(|_| Failure::internal("fetching keys ended without a result"))?;
         fetched.find(key_id, self.clock.now()).map_or_else(|| fetched.answer_unknown(), |found| Ok(Some(found)))
     }
 
-    /// Fetches in the background; nobody waits for it.
-    fn renew(self: &Arc<Self>, server_name: ServerName) {
-        let this = Arc::clone(self);
-        self.tasks.spawn(async move {
-            this.flights.join(server_name.clone(), || this.refresh(&server_name)).await;
-        });
+    /// Fetches, or waits for a fetch in progress; goes on when nobody waits any more.
+    fn share_refresh(self: &Arc<Self>, server_name: &ServerName) -> JoinHandle<Remembered> {
+        let (this, server_name) = (Arc::clone(self), server_name.clone());
+        let shared = async move { this.flights.join(server_name.clone(), || this.refresh(&server_name)).await };
+        self.tasks.spawn_on(shared, &self.runtime)
     }
 
     fn remembered(&self) -> MutexGuard<'_, LruCache<ServerName, Remembered>> {
@@ -119,7 +129,15 @@ impl KeyFinder {
     }
 
     async fn refresh(&self, server_name: &ServerName) -> Remembered {
-        let Ok(_room) = self.room.try_acquire() else {
+        let known = self.remembered().get(server_name).cloned();
+        // Another caller's fetch may have ended since this one looked.
+        if let Some(known) = known.as_ref().filter(|known| self.clock.now() < known.ask_again_at) {
+            return known.clone();
+        }
+        let is_known = known.is_some_and(|known| known.document.is_some());
+        let room = if is_known { &self.room_for_known } else { &self.room };
+        let Ok(_room) = room.try_acquire() else {
+            metrics::limited("key_fetches");
             let failure = Failure::saturated("too many keys are being fetched", Duration::from_secs(5));
             return Remembered { failure: Some(failure), ..Remembered::default() };
         };
@@ -176,17 +194,20 @@ fn next_entry(
 }
 
 /// A key does not change under its id while it is valid: who could do that could as well
-/// have the server's name for a moment only.
+/// have the server's name for a moment only. What is kept is not valid for longer than it
+/// was, so that a server gets its way in the end.
 fn keep_known_keys(
     server_name: &ServerName,
     old: Option<KeyDocument>,
     mut new: KeyDocument,
     now: Timestamp,
 ) -> KeyDocument {
-    for (key_id, known) in old.filter(|old| now < old.valid_until).map(|old| old.keys).unwrap_or_default() {
+    let Some(old) = old.filter(|old| now < old.valid_until) else { return new };
+    for (key_id, known) in old.keys {
         if let Some(key) = new.keys.get_mut(&key_id).filter(|key| **key != known) {
             tracing::warn!(%server_name, %key_id, "a server has changed a key that is still valid: the old one is kept");
             *key = known;
+            new.valid_until = new.valid_until.min(old.valid_until);
         }
     }
     new

@@ -19,6 +19,11 @@ pub(crate) fn fetch_ended(result: Result<u64, &Failure>, took: Duration) {
     histogram!("heliograph_federation_fetch_seconds").record(took);
 }
 
+/// A limit of ours struck: somebody was refused.
+pub(crate) fn limited(limit: &'static str) {
+    counter!("heliograph_federation_limited_total", "limit" => limit).increment(1);
+}
+
 /// Keys of another server were fetched, or not.
 pub(crate) fn keys_fetched(result: &'static str) {
     counter!("heliograph_federation_key_fetches_total", "result" => result).increment(1);

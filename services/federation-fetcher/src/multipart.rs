@@ -93,13 +93,19 @@ impl Parser {
         Ok(std::mem::take(&mut self.events))
     }
 
-    /// There are no more bytes: the body was complete.
-    pub(crate) fn finish(&mut self) -> Result<Vec<Event>, InvalidMultipart> {
+    /// Whether the closing delimiter has been seen: nothing that follows counts.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.stage == Stage::Epilogue
+    }
+
+    /// There are no more bytes. If it `is_whole` for certain, the closing delimiter may be
+    /// missing; otherwise nothing else tells that no bytes are.
+    pub(crate) fn finish(&mut self, is_whole: bool) -> Result<Vec<Event>, InvalidMultipart> {
         self.advance(true)?;
         match self.stage {
             Stage::Epilogue | Stage::MaybeThird => {}
-            // The closing delimiter may be missing.
-            Stage::Content => self.events.push(Event::End),
+            Stage::Content if is_whole => self.events.push(Event::End),
+            Stage::Content => return Err(InvalidMultipart("it breaks off")),
             _ => return Err(InvalidMultipart("fewer than two parts")),
         }
         Ok(std::mem::take(&mut self.events))

@@ -12,6 +12,8 @@ use std::{
 use heliograph_types::{ErrorCode, Failure, MediaId, Timestamp};
 use lru::LruCache;
 
+use crate::verdict::OUT_OF_REACH;
+
 /// Failed media remembered per origin, about 200 bytes each.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 
@@ -39,6 +41,8 @@ pub(crate) enum Admission {
     Wait,
     /// Not now, and why.
     Refuse(Failure),
+    /// Not now: no place is free, not even one to wait.
+    Full,
 }
 
 /// How a fetch ended, as far as the origin is concerned.
@@ -109,7 +113,7 @@ impl Origin {
             self.waiting.push_back(media_id.clone());
             return Admission::Wait;
         }
-        Admission::Refuse(Failure::saturated("too many media of this server are being fetched", Duration::from_secs(5)))
+        Admission::Full
     }
 
     /// A fetch has ended. `luck`, from 0 to 1, spreads those who come back.
@@ -122,6 +126,8 @@ impl Origin {
                 self.failed.put(media_id.clone(), (failure, now + span));
             }
             Outcome::Throttled(span) => self.leave_alone(now + span.min(self.limits.backoff_max)),
+            // What fails while the origin is left alone began before: it is the same outage.
+            Outcome::OriginFailed if now < self.alone_until => {}
             Outcome::OriginFailed => {
                 self.leave_alone(now + self.backoff(luck));
                 self.failures = self.failures.saturating_add(1);
@@ -131,10 +137,15 @@ impl Origin {
         self.next(now)
     }
 
+    /// True if somebody waits for a fetch.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.running.is_empty() || !self.waiting.is_empty()
+    }
+
     /// True if forgetting all of this would change nothing.
     pub(crate) fn is_idle(&self, now: Timestamp) -> bool {
         let remembers = self.failed.iter().any(|(_, (_, until))| now < *until);
-        self.running.is_empty() && self.waiting.is_empty() && !remembers && self.alone_until <= now
+        !self.is_busy() && !remembers && self.alone_until <= now
     }
 
     fn leave_alone(&mut self, until: Timestamp) {
@@ -158,7 +169,7 @@ impl Origin {
 
     fn find_reason_to_wait(&self, now: Timestamp) -> Option<Failure> {
         let left = self.alone_until.since(now);
-        let failure = || Failure::new(ErrorCode::BadGateway, "the other server is out of reach").retry_after(left);
+        let failure = || Failure::new(ErrorCode::BadGateway, OUT_OF_REACH).retry_after(left);
         (!left.is_zero()).then(failure)
     }
 
@@ -213,7 +224,7 @@ mod tests {
     fn places_fill_then_the_queue_and_then_it_is_refused() {
         let mut origin = busy();
 
-        assert_eq!(refused(origin.want(&id(9), NOW)), ErrorCode::LimitExceeded);
+        assert_eq!(origin.want(&id(9), NOW), Admission::Full);
         assert_eq!(origin.want(&id(0), NOW), Admission::Join);
         assert_eq!(origin.want(&id(3), NOW), Admission::Join);
     }
@@ -258,6 +269,19 @@ mod tests {
             Admission::Start,
             "an answer resets it; luck halves"
         );
+    }
+
+    #[test]
+    fn fetches_that_fail_together_are_one_failure() {
+        let mut origin = busy();
+        for number in 0..2 {
+            origin.finished(&id(number), Outcome::OriginFailed, NOW, 1.0);
+        }
+
+        let next = NOW + Duration::from_secs(2);
+        assert_eq!(origin.want(&id(0), next), Admission::Start, "left alone as after the first");
+        origin.finished(&id(0), Outcome::OriginFailed, next, 1.0);
+        assert_eq!(origin.want(&id(0), next + Duration::from_secs(4)), Admission::Start, "the second failure");
     }
 
     #[test]
@@ -338,7 +362,7 @@ mod tests {
                         Admission::Join => prop_assert!(running.contains(&id(number)) || waiting.contains(&id(number))),
                         Admission::Start => running.push(id(number)),
                         Admission::Wait => waiting.push(id(number)),
-                        Admission::Refuse(_) => {}
+                        Admission::Refuse(_) | Admission::Full => {}
                     },
                     Step::Finish(which, number) if which < running.len() => {
                         let media_id = running.remove(which);

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use actix_rt::ArbiterHandle;
@@ -11,8 +12,8 @@ use heliograph_blobs::BlobStore;
 use heliograph_catalog::Catalog;
 use heliograph_matrix::{Discovery, FederationConfig, GuardedClient, SigningKey};
 use heliograph_proto::{FederationService, Fetch, FindKey, FoundKey, RemoteMedia, UploadService};
-use heliograph_types::{Clock, Failure, ServerName};
-use tokio::{runtime::Handle, sync::Semaphore};
+use heliograph_types::{Clock, ErrorCode, Failure, ServerName};
+use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -50,6 +51,8 @@ pub struct FederationFetcher {
     keys: Arc<KeyFinder>,
     blobs: Arc<dyn BlobStore>,
     own_names: HashSet<ServerName>,
+    /// How much longer a caller waits for a head than for the upload.
+    patience: Duration,
 }
 
 impl std::fmt::Debug for FederationFetcher {
@@ -64,14 +67,18 @@ impl FederationFetcher {
     pub fn start(config: FederationConfig, deps: Deps) -> Arc<Self> {
         let Deps { blobs, catalog, uploads, keys, client, clock, arbiters, tasks, shutdown } = deps;
         let discovery = Arc::new(Discovery::new(client.clone(), Arc::clone(&clock)));
-        let key_finder = KeyFinder::new(client.clone(), Arc::clone(&discovery), Arc::clone(&clock), tasks.clone());
+        let runtime = Handle::current();
+        let key_finder =
+            KeyFinder::new(client.clone(), Arc::clone(&discovery), Arc::clone(&clock), tasks.clone(), runtime.clone());
         let own_names = keys.keys().cloned().collect();
         let asker = Asker::new(&config, client, discovery, keys, Arc::clone(&clock));
-        let fetch_timeout = config.fetch_timeout;
+        let (fetch_timeout, patience) =
+            (config.fetch_timeout, config.connect_timeout.saturating_add(config.read_timeout));
         let fetcher = Fetcher { asker, blobs: Arc::clone(&blobs), catalog, uploads, fetch_timeout, shutdown };
         let room = Arc::new(Semaphore::new(config.max_fetches.get().min(Semaphore::MAX_PERMITS)));
-        let work = Arc::new(Work { fetcher, config, clock, tasks, runtime: Handle::current(), room });
-        Arc::new(Self { registry: Registry::new(work, arbiters), keys: Arc::new(key_finder), blobs, own_names })
+        let work = Arc::new(Work { fetcher, config, clock, tasks, runtime, room });
+        let registry = Registry::new(work, arbiters);
+        Arc::new(Self { registry, keys: Arc::new(key_finder), blobs, own_names, patience })
     }
 
     fn is_own(&self, name: &ServerName) -> bool {
@@ -85,8 +92,22 @@ impl FederationService for FederationFetcher {
         if self.is_own(&request.mxc.server_name) || request.mxc.server_name == request.tenant {
             return Err(Failure::not_found());
         }
-        let flight = self.registry.want(request).await?;
-        flight.board(Arc::clone(&self.blobs)).await
+        let (began_at, most) = (Instant::now(), self.patience.saturating_add(request.timeout));
+        let mut wait = request.timeout;
+        loop {
+            let flight = self.registry.want(Fetch { timeout: wait, ..request.clone() }).await?;
+            let boarding = flight.clone().board(Arc::clone(&self.blobs), most.saturating_sub(began_at.elapsed()));
+            let (media, left) = (boarding.await, request.timeout.saturating_sub(began_at.elapsed()));
+            match media {
+                // Whoever began the flight did not want to wait for so long.
+                Err(failure)
+                    if failure.code == ErrorCode::NotYetUploaded && flight.waits_less_than(wait) && !left.is_zero() =>
+                {
+                    wait = left;
+                }
+                media => return media,
+            }
+        }
     }
 
     async fn find_key(&self, FindKey { server_name, key_id }: FindKey) -> Result<Option<FoundKey>, Failure> {

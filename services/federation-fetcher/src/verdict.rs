@@ -22,21 +22,40 @@ pub(crate) enum Blame {
     Ours,
 }
 
+/// All that users learn of an origin that cannot be reached: the reason tells what our
+/// resolver knows, and which of our own servers there are.
+pub(crate) const OUT_OF_REACH: &str = "the other server is out of reach";
+
 /// Why a fetch failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FetchError {
     pub(crate) failure: Failure,
     pub(crate) blame: Blame,
+    /// What the failure does not say; for the log alone.
+    pub(crate) reason: Option<String>,
 }
 
 impl FetchError {
     pub(crate) fn new(blame: Blame, code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { failure: Failure::new(code, message), blame }
+        Self { failure: Failure::new(code, message), blame, reason: None }
     }
 
-    /// The origin cannot be reached, or broke off.
-    pub(crate) fn origin(message: impl Into<String>) -> Self {
-        Self::new(Blame::Origin, ErrorCode::BadGateway, message)
+    /// The origin cannot be reached, or does not answer.
+    pub(crate) fn origin(reason: impl Into<String>) -> Self {
+        let reason = Some(reason.into());
+        Self { reason, ..Self::new(Blame::Origin, ErrorCode::BadGateway, OUT_OF_REACH) }
+    }
+
+    /// The origin began to answer and did not come to an end. That may be this medium alone;
+    /// an origin that is gone is noticed at the next question.
+    pub(crate) fn broke_off(reason: impl Into<String>) -> Self {
+        let reason = Some(reason.into());
+        Self { reason, ..Self::nonsense("the other server broke off its answer") }
+    }
+
+    /// The medium is somewhere we do not connect to.
+    pub(crate) fn refused(reason: impl Into<String>) -> Self {
+        Self { blame: Blame::Media, ..Self::origin(reason) }
     }
 
     /// The origin's answer about this medium is nonsense.
@@ -52,7 +71,7 @@ impl FetchError {
 
     /// Something of ours failed.
     pub(crate) fn ours(failure: impl Into<Failure>) -> Self {
-        Self { failure: failure.into(), blame: Blame::Ours }
+        Self { failure: failure.into(), blame: Blame::Ours, reason: None }
     }
 }
 
@@ -81,15 +100,15 @@ pub(crate) fn judge(status: u16, body: &[u8], retry_after: Option<Duration>) -> 
         // The specification says 404 or 405; old servers say 400, proxies in front of them
         // say it without JSON.
         (400 | 404 | 405, Some("M_UNRECOGNIZED")) | (404 | 405, None) => return Refusal::UnknownEndpoint,
-        (404 | 410, _) => FetchError { failure: Failure::not_found(), blame: Blame::Missing },
+        (404 | 410, _) => FetchError::new(Blame::Missing, ErrorCode::NotFound, Failure::not_found().message),
         (413, _) | (502, Some("M_TOO_LARGE")) => FetchError::too_large(),
         (504, Some("M_NOT_YET_UPLOADED")) => {
             FetchError::new(Blame::Nobody, ErrorCode::NotYetUploaded, "the media has not been uploaded yet")
         }
         (429, _) => {
             let pause = retry_after.unwrap_or(DEFAULT_THROTTLE);
-            let FetchError { failure, blame } = gateway(Blame::Throttle(pause));
-            FetchError { failure: failure.retry_after(pause), blame }
+            let error = gateway(Blame::Throttle(pause));
+            FetchError { failure: error.failure.retry_after(pause), ..error }
         }
         (500.., _) => gateway(Blame::Origin),
         _ => gateway(Blame::Media),
@@ -104,7 +123,7 @@ mod tests {
     fn judged(status: u16, body: &str) -> Option<(ErrorCode, Blame)> {
         match judge(status, body.as_bytes(), Some(Duration::from_secs(7))) {
             Refusal::UnknownEndpoint => None,
-            Refusal::Final(FetchError { failure, blame }) => Some((failure.code, blame)),
+            Refusal::Final(FetchError { failure, blame, .. }) => Some((failure.code, blame)),
         }
     }
 
@@ -141,6 +160,14 @@ mod tests {
             (503, code("M_UNRECOGNIZED"), (E::BadGateway, B::Origin)),
         ] {
             assert_eq!(judged(status, &body), Some(expected), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_blamed_for_its_silence_and_a_medium_for_its_body() {
+        assert_eq!(FetchError::origin("no answer").blame, Blame::Origin);
+        for error in [FetchError::broke_off("reset"), FetchError::nonsense("late"), FetchError::refused("private")] {
+            assert_eq!((error.blame, error.failure.code), (Blame::Media, ErrorCode::BadGateway));
         }
     }
 

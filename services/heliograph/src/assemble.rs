@@ -7,6 +7,7 @@ mod identity;
 mod links;
 mod parts;
 mod services;
+mod store_lock;
 
 use std::{
     io::{self, Write},
@@ -35,11 +36,10 @@ pub(crate) async fn start(settings: Settings, role: Role, life: Life) -> Result<
     // Two libraries ask for TLS; both shall use this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let telemetry = Telemetry::start(&settings.telemetry, service_name(role)).context("telemetry")?;
-    let idle = life.idle.clone();
-    life.tasks.spawn(async move {
-        idle.cancelled().await;
-        telemetry.flush().await;
-    });
+    life.at_the_end(telemetry.flush());
+    for (key, doubt) in settings.doubts() {
+        tracing::warn!("{key}: {doubt}");
+    }
     let metrics = Metrics::install(role.name(), env!("CARGO_PKG_VERSION")).context("telemetry")?;
     life.tasks.spawn(metrics.clone().keep_up(life.idle.clone()));
     match role {

@@ -54,7 +54,8 @@ impl From<Problems> for Failed {
 
 impl From<anyhow::Error> for Failed {
     fn from(error: anyhow::Error) -> Self {
-        Self::Other(error)
+        // Some settings are only seen to be wrong by those who use them.
+        error.downcast().map_or_else(Self::Other, Self::Settings)
     }
 }
 
@@ -69,6 +70,16 @@ mod tests {
     use anyhow::anyhow;
 
     use super::*;
+
+    #[test]
+    fn a_bad_setting_that_is_found_late_is_one_still() {
+        let mut problems = Problems::default();
+        problems.push("state.redis_url", "is nonsense");
+
+        let failed = Failed::from(anyhow::Error::from(problems.clone()));
+
+        assert!(matches!(failed, Failed::Settings(found) if found == problems));
+    }
 
     #[test]
     fn a_failure_is_one_line_without_repetition() {

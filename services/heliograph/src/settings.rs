@@ -5,6 +5,7 @@ mod contradictions;
 mod environment;
 mod files;
 mod manual;
+mod ranges;
 
 use std::path::PathBuf;
 
@@ -18,10 +19,12 @@ use heliograph_thumbnailer::ThumbnailsConfig;
 use heliograph_upload_orchestrator::UploadsConfig;
 
 pub(crate) use cluster::ClusterConfig;
-pub(crate) use files::unreadable_files;
 pub(crate) use manual::{reference, sample};
 
 use crate::cli::Role;
+
+/// What is wrong: the key, and the message.
+type Found = Vec<(String, String)>;
 
 heliograph_settings::settings! {
     /// What a single process keeps on this machine.
@@ -71,24 +74,58 @@ impl Sections for Document {
 
 impl Settings {
     /// Reads the text of a file and the environment, and checks that they make sense for
-    /// `role`. Variables in `ignored` are no settings.
-    pub(crate) fn load(
+    /// `role`, and so do the files that they name. Variables in `ignored` are no settings.
+    pub(crate) fn load_with_files(
         file: &str,
         environment: impl IntoIterator<Item = (String, String)>,
         ignored: &[&str],
         role: Role,
     ) -> Result<Self, Problems> {
+        let (settings, document) = Self::read(file, environment, ignored);
+        let mut found = settings.find_wrong(role);
+        found.extend(files::find_unusable(&settings, role));
+        settings.finish(document, found)
+    }
+
+    /// The same without a look at the files that are named.
+    #[cfg(test)]
+    fn load(
+        file: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+        ignored: &[&str],
+        role: Role,
+    ) -> Result<Self, Problems> {
+        let (settings, document) = Self::read(file, environment, ignored);
+        let found = settings.find_wrong(role);
+        settings.finish(document, found)
+    }
+
+    fn read(file: &str, environment: impl IntoIterator<Item = (String, String)>, ignored: &[&str]) -> (Self, Document) {
         let mut document = Document::new(file, environment::only_settings(environment), ignored);
-        let settings = Self::visit(&mut document);
-        for (key, message) in contradictions::find(&settings, role) {
+        (Self::visit(&mut document), document)
+    }
+
+    fn find_wrong(&self, role: Role) -> Found {
+        let mut found = ranges::find(self);
+        found.extend(contradictions::find(self, role));
+        found
+    }
+
+    fn finish(self, mut document: Document, found: Found) -> Result<Self, Problems> {
+        for (key, message) in found {
             document.problem(&key, message);
         }
-        document.finish(settings)
+        document.finish(self)
     }
 
     /// True without any homeserver: then we make up one, for trying things out.
     pub(crate) fn is_development(&self) -> bool {
         self.homeservers.is_empty()
+    }
+
+    /// What works, but hardly as it was meant: by key, to be told at start.
+    pub(crate) fn doubts(&self) -> Vec<(&'static str, String)> {
+        contradictions::doubts(self)
     }
 
     /// The one list of sections, in the order of the manual.
@@ -107,5 +144,13 @@ impl Settings {
             process: sections.one("process"),
             telemetry: sections.one("telemetry"),
         }
+    }
+}
+
+/// The key of a setting of one homeserver, counted from 0.
+fn homeserver_key(index: usize, field: &str) -> String {
+    match index {
+        0 => format!("homeserver.{field}"),
+        _ => format!("homeserver[{index}].{field}"),
     }
 }

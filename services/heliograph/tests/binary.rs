@@ -153,6 +153,50 @@ fn a_data_folder_belongs_to_one_process() {
 }
 
 #[test]
+fn a_media_store_belongs_to_one_process_without_redis() {
+    let (first, second, store) = (folder(), folder(), folder());
+    let url = format!("file://{}", store.path().display());
+    let _first = Running::start_with(first.path(), &[("HELIOGRAPH_STORAGE_URL", &url)]);
+
+    let mut command = heliograph(second.path(), &["serve"]);
+    let (code, _, errors) =
+        run(command.env("HELIOGRAPH_API_LISTEN", "127.0.0.1:0").env("HELIOGRAPH_STORAGE_URL", &url));
+
+    assert_eq!(code, Some(1));
+    let errors: Vec<&str> = errors.lines().filter(|line| line.contains("heliograph: ")).collect();
+    assert!(errors.len() == 1 && errors[0].contains("set state.redis_url"), "{errors:?}");
+}
+
+#[test]
+fn a_url_that_cannot_be_of_redis_is_a_bad_setting() {
+    let folder = folder();
+
+    let mut command = heliograph(folder.path(), &["serve"]);
+    let (code, _, errors) =
+        run(command.env("HELIOGRAPH_API_LISTEN", "127.0.0.1:0").env("HELIOGRAPH_STATE_REDIS_URL", "http://nowhere"));
+
+    assert_eq!(code, Some(64), "{errors}");
+    assert!(errors.lines().any(|line| line.starts_with("state.redis_url: ")), "{errors}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_bad_setting_for_every_command() {
+    let folder = folder();
+    let file = "[[homeserver]]\nserver_name = \"a\"\nurl = \"http://a\"\nsigning_key_file = \"/nowhere/key\"\n\
+                [federation]\nca_file = \"/nowhere/ca\"\n[thumbnails]\nworkers = 99999999\n";
+    fs::write(folder.path().join("a.toml"), file).unwrap();
+
+    for arguments in [&["serve", "--config", "a.toml"][..], &["config", "check", "--config", "a.toml"]] {
+        let (code, _, errors) = run(&mut heliograph(folder.path(), arguments));
+
+        assert_eq!(code, Some(64), "{errors}");
+        let keys: Vec<&str> = errors.lines().filter_map(|line| line.split(':').next()).collect();
+        assert_eq!(keys, ["thumbnails.workers", "homeserver.signing_key_file", "federation.ca_file"], "{errors}");
+        assert!(errors.contains("/nowhere/key") && errors.contains("/nowhere/ca"), "{errors}");
+    }
+}
+
+#[test]
 fn the_welcome_has_three_lines_to_run_and_is_the_same_after_a_restart() {
     let folder = folder();
     let curls = |running: &Running| -> Vec<String> {

@@ -8,15 +8,14 @@ use std::{
 use bytesize::ByteSize;
 
 /// Without a setting: as the protocol reference advises.
-const LARGEST_SIDE: NonZeroU32 = NonZeroU32::new(1 << 15).unwrap();
 const MOST_PIXELS: NonZeroU32 = NonZeroU32::new(32_000_000).unwrap();
 const QUEUE_LIMIT: NonZeroUsize = NonZeroUsize::new(128).unwrap();
 
 heliograph_settings::settings! {
     /// Thumbnails: how they are made, and how much that may cost.
     pub struct ThumbnailsConfig {
-        /// Pictures that are worked on at once, each by a thread of its own. Without it, one
-        /// per processor core. Each may need `max_source_size` for the file and up to twelve
+        /// Pictures that are worked on at once, each by a thread of its own; at most 1024.
+        /// Without it, one per processor core. Each may need `max_source_size` for the file and up to twelve
         /// bytes per pixel of `max_pixels`; an ordinary photo of 12 megapixels needs 40 MiB.
         pub workers: Option<NonZeroUsize> = None,
         /// Thumbnails that may be waiting or in the making; more are refused with
@@ -30,10 +29,6 @@ heliograph_settings::settings! {
         /// The most pixels (width times height) that a picture may have; for one with more the
         /// answer is `M_TOO_LARGE`.
         pub max_pixels: NonZeroU32 = MOST_PIXELS,
-        /// The largest width that can be asked for; a larger one is taken as this.
-        pub max_width: NonZeroU32 = LARGEST_SIDE,
-        /// The largest height that can be asked for; a larger one is taken as this.
-        pub max_height: NonZeroU32 = LARGEST_SIDE,
         /// Quality of JPEG thumbnails, from 1 (small) to 100 (good).
         pub jpeg_quality: u8 = 80,
     }

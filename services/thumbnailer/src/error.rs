@@ -14,6 +14,9 @@ pub(crate) enum RenderError {
     /// More than the limit.
     #[error("the picture has {pixels} pixels, more than {most}")]
     TooManyPixels { pixels: u64, most: u64 },
+    /// The thumbnail is larger than the contract can carry.
+    #[error("the thumbnail has {bytes} bytes, more than {most}: ask for a smaller one")]
+    TooManyBytes { bytes: usize, most: usize },
     /// The decoder lost its way. The file is hostile, or we have a fault.
     #[error("the picture cannot be read: the decoder gave up")]
     DecoderPanicked,
@@ -32,7 +35,7 @@ impl RenderError {
     pub(crate) fn into_failure(self, remote: bool) -> Failure {
         let code = match self {
             Self::UnknownFormat | Self::Broken(_) | Self::DecoderPanicked => ErrorCode::CannotThumbnail,
-            Self::TooManyPixels { .. } => too_large_code(remote),
+            Self::TooManyPixels { .. } | Self::TooManyBytes { .. } => too_large_code(remote),
             Self::Abandoned => ErrorCode::Unavailable,
         };
         Failure::new(code, self.to_string())

@@ -14,6 +14,7 @@ mod geometry;
 mod metrics;
 mod orientation;
 mod picture;
+mod refusals;
 mod render;
 mod resize;
 mod sample;

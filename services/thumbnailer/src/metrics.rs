@@ -8,6 +8,7 @@ use heliograph_types::{ErrorCode, Failure};
 const REQUESTS: &str = "heliograph_thumbnail_requests_total";
 const RENDER_SECONDS: &str = "heliograph_thumbnail_render_seconds";
 const QUEUED: &str = "heliograph_thumbnail_queue_depth";
+const TIMEOUTS: &str = "heliograph_thumbnail_timeouts_total";
 const BYTES: &str = "heliograph_thumbnail_bytes_total";
 
 /// Says what each metric means.
@@ -15,6 +16,7 @@ pub(crate) fn describe() {
     metrics::describe_counter!(REQUESTS, "Thumbnails asked for, by result; callers that share one count once");
     metrics::describe_histogram!(RENDER_SECONDS, metrics::Unit::Seconds, "Time to decode, resize and encode");
     metrics::describe_gauge!(QUEUED, "Thumbnails that wait or are in the making");
+    metrics::describe_counter!(TIMEOUTS, "Callers who were sent away because their thumbnail was not ready in time");
     metrics::describe_counter!(BYTES, metrics::Unit::Bytes, "Bytes of files read and of thumbnails made");
 }
 
@@ -36,6 +38,11 @@ pub(crate) fn finished(outcome: &Result<Thumbnail, Failure>) {
 /// Nobody waited for it any more.
 pub(crate) fn abandoned() {
     metrics::counter!(REQUESTS, "result" => "abandoned").increment(1);
+}
+
+/// A caller was sent away before the thumbnail was ready.
+pub(crate) fn timed_out() {
+    metrics::counter!(TIMEOUTS).increment(1);
 }
 
 /// A worker is through with a picture.

@@ -1,16 +1,22 @@
 //! The contract: finds what there is, admits what there is room for, and lets the pool do
 //! the rest.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::Addr;
 use async_trait::async_trait;
 use bytes::Bytes;
 use heliograph_blobs::{BlobError, BlobStore, Key};
 use heliograph_catalog::{Catalog, MediaRecord, thumbnail_key};
-use heliograph_proto::{Render, Thumbnail, ThumbnailService};
+use heliograph_proto::{MOST_THUMBNAIL_BYTES, Render, Thumbnail, ThumbnailService};
 use heliograph_types::{ContentType, ErrorCode, Failure, Mxc, ThumbnailSpec};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -20,12 +26,11 @@ use crate::{
     error::{RenderError, too_large_code},
     flights::{Flight, Flights},
     metrics,
-    render::{Limits, Rendered, render},
+    refusals::Refusals,
+    render::{Limits, Rendered, Wanted, render},
     resize::Scratch,
 };
 
-/// A stored thumbnail is never larger: the contract could not carry it.
-const MOST_THUMBNAIL_BYTES: u64 = 32 << 20;
 /// Files that may be in memory per worker: one in work, one that is read meanwhile.
 const FILES_PER_WORKER: usize = 2;
 /// A thumbnail takes a few dozen milliseconds: by then there is room again.
@@ -56,11 +61,14 @@ struct Studio {
     config: ThumbnailsConfig,
     deps: Deps,
     pool: Addr<RenderWorker>,
+    /// Where the tasks run. Not where their callers do: those may be threads that end first.
+    runtime: Handle,
     /// Thumbnails that wait or are in the making.
     queue: Arc<Semaphore>,
     /// Files in memory.
     files: Arc<Semaphore>,
-    flights: Flights<(Mxc, ThumbnailSpec), Outcome>,
+    flights: Flights<(Mxc, Wanted), Outcome>,
+    refusals: Refusals,
 }
 
 /// Why a thumbnail is not made after all.
@@ -78,10 +86,11 @@ impl<E: Into<Failure>> From<E> for Stopped {
 }
 
 impl Thumbnailer {
-    /// Starts the workers. Must be called inside an actix system, from any of its threads.
+    /// Starts the workers. Must be called inside an actix system, on the runtime where
+    /// thumbnails are to be seen to: it must outlive all callers.
     pub fn start(config: ThumbnailsConfig, deps: Deps) -> Arc<Self> {
         let limits = Limits::from(&config);
-        let renderer: Renderer = Arc::new(move |scratch, file, spec| render(scratch, file, spec, &limits));
+        let renderer: Renderer = Arc::new(move |scratch, file, wanted| render(scratch, file, wanted, &limits));
         Self::start_with(config, deps, renderer)
     }
 
@@ -94,6 +103,8 @@ impl Thumbnailer {
             queue: semaphore(config.queue_limit.get()),
             files: semaphore(threads.saturating_mul(FILES_PER_WORKER)),
             flights: Flights::default(),
+            refusals: Refusals::default(),
+            runtime: Handle::current(),
             config,
             deps,
         };
@@ -102,20 +113,9 @@ impl Thumbnailer {
 }
 
 impl Studio {
-    /// What we make of a request. We make no animated thumbnails yet, so both kinds are the
-    /// same still one.
-    fn clamp(&self, spec: ThumbnailSpec) -> ThumbnailSpec {
-        ThumbnailSpec {
-            width: spec.width.clamp(1, self.config.max_width.get()),
-            height: spec.height.clamp(1, self.config.max_height.get()),
-            method: spec.method,
-            animated: false,
-        }
-    }
-
     /// Runs until the flight has landed, whoever of its passengers is still there.
-    async fn fly(self: Arc<Self>, mxc: Mxc, spec: ThumbnailSpec, flight: SharedFlight) {
-        let key = (mxc, spec);
+    async fn fly(self: Arc<Self>, mxc: Mxc, wanted: Wanted, flight: SharedFlight) {
+        let key = (mxc, wanted);
         loop {
             let outcome = match self.find_or_make(&key.0, &key.1, &flight).await {
                 Ok(thumbnail) => Ok(thumbnail),
@@ -129,19 +129,23 @@ impl Studio {
         }
     }
 
-    async fn find_or_make(&self, mxc: &Mxc, spec: &ThumbnailSpec, flight: &SharedFlight) -> Result<Thumbnail, Stopped> {
+    async fn find_or_make(&self, mxc: &Mxc, wanted: &Wanted, flight: &SharedFlight) -> Result<Thumbnail, Stopped> {
         let record = self.deps.catalog.find(mxc).await?.ok_or_else(Failure::not_found)?;
         self.check(&record)?;
-        let key = thumbnail_key(mxc, spec);
-        if let Some(thumbnail) = self.find_stored(&key).await? {
+        let key = wanted.stored.map(|form| thumbnail_key(mxc, &form));
+        if let Some(key) = &key
+            && let Some(thumbnail) = self.find_stored(key).await?
+        {
             return Ok(thumbnail);
         }
-        let rendered = self.make(&record, spec, flight).await?;
-        if rendered.image.len() as u64 > MOST_THUMBNAIL_BYTES {
-            let message = format!("the thumbnail has more than {MOST_THUMBNAIL_BYTES} bytes: ask for a smaller one");
-            return Err(Failure::new(too_large_code(is_remote(&record)), message).into());
+        if let Some(error) = self.refusals.find(&record.blob, wanted, Instant::now()) {
+            return Err(error.into_failure(is_remote(&record)).into());
         }
-        self.store(&key, &rendered).await;
+        let rendered = self.make(&record, wanted, flight).await?;
+        metrics::made(rendered.image.len());
+        if let Some(key) = key.filter(|_| rendered.for_all) {
+            self.store(&key, &rendered).await;
+        }
         Ok(to_thumbnail(rendered.format, rendered.image)?)
     }
 
@@ -161,19 +165,14 @@ impl Studio {
 
     /// What was made before. Something else under its key is made anew.
     async fn find_stored(&self, key: &Key) -> Result<Option<Thumbnail>, Failure> {
-        match self.deps.blobs.get(key, MOST_THUMBNAIL_BYTES).await {
+        match self.deps.blobs.get(key, MOST_THUMBNAIL_BYTES as u64).await {
             Ok(image) => Format::sniff(&image).map(|format| to_thumbnail(format, image)).transpose(),
             Err(BlobError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn make(
-        &self,
-        record: &MediaRecord,
-        spec: &ThumbnailSpec,
-        flight: &SharedFlight,
-    ) -> Result<Rendered, Stopped> {
+    async fn make(&self, record: &MediaRecord, wanted: &Wanted, flight: &SharedFlight) -> Result<Rendered, Stopped> {
         let Ok(_place) = Arc::clone(&self.queue).try_acquire_owned() else {
             return Err(saturated("too many thumbnails are in the making").into());
         };
@@ -185,13 +184,15 @@ impl Studio {
 
         let flight = Arc::clone(flight);
         let is_awaited = Box::new(move || flight.is_awaited());
-        let outcome = self.pool.send(RenderPicture { file, spec: *spec, is_awaited, permit }).await;
-        match outcome {
-            Ok(Ok(rendered)) => Ok(rendered),
-            Ok(Err(RenderError::Abandoned)) => Err(Stopped::Abandoned),
-            Ok(Err(error)) => Err(error.into_failure(is_remote(record)).into()),
-            Err(_closed) => Err(Failure::unavailable("the thumbnailer is shutting down").into()),
-        }
+        let outcome = self.pool.send(RenderPicture { file, wanted: *wanted, is_awaited, permit }).await;
+        let error = match outcome.map(check_bytes) {
+            Ok(Ok(rendered)) => return Ok(rendered),
+            Ok(Err(RenderError::Abandoned)) => return Err(Stopped::Abandoned),
+            Ok(Err(error)) => error,
+            Err(_closed) => return Err(Failure::unavailable("the thumbnailer is shutting down").into()),
+        };
+        self.refusals.note(&record.blob, wanted, &error, Instant::now());
+        Err(error.into_failure(is_remote(record)).into())
     }
 
     /// Waits in the queue, with empty hands: no file is read before there is room for it.
@@ -207,7 +208,6 @@ impl Studio {
     /// Keeps a thumbnail for the next who asks. It can be made again, so a failure to store
     /// it is not one of the request.
     async fn store(&self, key: &Key, rendered: &Rendered) {
-        metrics::made(rendered.image.len());
         if let Err(error) = self.deps.blobs.put(key, rendered.image.clone()).await {
             tracing::warn!(%key, %error, "thumbnail not stored");
         }
@@ -217,6 +217,14 @@ impl Studio {
 /// Copies of remote media have no uploader.
 const fn is_remote(record: &MediaRecord) -> bool {
     record.uploader.is_none()
+}
+
+/// What the contract could not carry is no thumbnail.
+fn check_bytes(outcome: Result<Rendered, RenderError>) -> Result<Rendered, RenderError> {
+    outcome.and_then(|rendered| match rendered.image.len() {
+        bytes if bytes > MOST_THUMBNAIL_BYTES => Err(RenderError::TooManyBytes { bytes, most: MOST_THUMBNAIL_BYTES }),
+        _ => Ok(rendered),
+    })
 }
 
 fn saturated(message: &str) -> Failure {
@@ -233,23 +241,27 @@ fn to_thumbnail(format: Format, image: Bytes) -> Result<Thumbnail, Failure> {
 impl ThumbnailService for Thumbnailer {
     #[tracing::instrument(skip_all, fields(mxc = %request.mxc, spec = %request.spec))]
     async fn render(&self, request: Render) -> Result<Thumbnail, Failure> {
-        let spec = self.studio.clamp(request.spec);
-        let (seat, new_flight) = self.studio.flights.join(&(request.mxc.clone(), spec));
+        let studio = &self.studio;
+        let wanted = Wanted::by(request.spec);
+        let (seat, new_flight) = studio.flights.join(&(request.mxc.clone(), wanted));
         if let Some(flight) = new_flight {
-            self.studio.deps.tasks.spawn(Arc::clone(&self.studio).fly(request.mxc, spec, flight));
+            studio.deps.tasks.spawn_on(Arc::clone(studio).fly(request.mxc, wanted, flight), &studio.runtime);
         }
-        match tokio::time::timeout(self.studio.config.timeout, seat.outcome()).await {
+        match tokio::time::timeout(studio.config.timeout, seat.outcome()).await {
             Ok(Some(outcome)) => outcome,
             Ok(None) => Err(Failure::internal("the task that made the thumbnail died")),
-            Err(_elapsed) => Err(saturated("the thumbnail is not ready yet")),
+            Err(_elapsed) => {
+                metrics::timed_out();
+                Err(saturated("the thumbnail is not ready yet"))
+            }
         }
     }
 }
 
 /// Makes a thumbnail at once, on the thread of the caller; for tools and for measuring.
 pub fn render_here(file: Bytes, spec: &ThumbnailSpec, config: &ThumbnailsConfig) -> Result<Thumbnail, Failure> {
-    let outcome = render(&mut Scratch::default(), file, spec, &Limits::from(config));
-    let Rendered { format, image } = outcome.map_err(|error| error.into_failure(false))?;
+    let outcome = render(&mut Scratch::default(), file, &Wanted::exactly(*spec), &Limits::from(config));
+    let Rendered { format, image, .. } = outcome.map_err(|error| error.into_failure(false))?;
     to_thumbnail(format, image)
 }
 

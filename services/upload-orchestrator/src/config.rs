@@ -42,9 +42,6 @@ impl UploadsConfig {
                 "must be longer than max_duration, or uploads in progress would be removed".to_owned(),
             ));
         }
-        if self.sweep_interval.is_zero() {
-            found.push(("sweep_interval", "must not be zero".to_owned()));
-        }
         found
     }
 }

@@ -6,7 +6,15 @@
 //!        another. A second fetch of the same medium then finds the first one's ticket.
 //! Load:  one message per caller and one per fetch; bytes never come here.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use actix::prelude::*;
 use futures_util::FutureExt;
@@ -16,10 +24,11 @@ use heliograph_types::{Clock, Failure, MediaId, Timestamp};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
+    time::{Instant, timeout},
 };
 use tokio_util::task::TaskTracker;
 
+use super::registry::PATIENCE;
 use crate::{
     fetch::Fetcher,
     flight::{Flight, Pilot, Stored, take_off},
@@ -52,16 +61,19 @@ pub(crate) struct OriginActor {
     flights: HashMap<MediaId, Flight>,
     waiting: HashMap<MediaId, Waiting>,
     used_at: Timestamp,
+    /// Tells the registry whether somebody waits for a fetch.
+    is_busy: Arc<AtomicBool>,
 }
 
 impl OriginActor {
-    pub(crate) fn new(work: Arc<Work>) -> Self {
+    pub(crate) fn new(work: Arc<Work>, is_busy: Arc<AtomicBool>) -> Self {
         let FederationConfig { max_fetches_per_origin, max_queued_per_origin, backoff_min, backoff_max, .. } =
             work.config;
         let limits =
             Limits { running: max_fetches_per_origin.get(), queued: max_queued_per_origin, backoff_min, backoff_max };
         let used_at = work.clock.now();
-        Self { work, origin: Origin::new(limits), flights: HashMap::new(), waiting: HashMap::new(), used_at }
+        let origin = Origin::new(limits);
+        Self { work, origin, flights: HashMap::new(), waiting: HashMap::new(), used_at, is_busy }
     }
 }
 
@@ -80,6 +92,11 @@ struct Finished {
     outcome: Outcome,
     room: OwnedSemaphorePermit,
 }
+
+/// Others need the place: stops, unless somebody waits for a fetch.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Retire;
 
 // === lifecycle ===
 
@@ -104,14 +121,20 @@ impl Handler<Want> for OriginActor {
     fn handle(&mut self, Want(request): Want, ctx: &mut Self::Context) -> Self::Result {
         self.used_at = self.work.clock.now();
         let media_id = request.mxc.media_id.clone();
-        match self.origin.want(&media_id, self.used_at) {
+        let answer = match self.origin.want(&media_id, self.used_at) {
             Admission::Join => {
                 self.flights.get(&media_id).cloned().ok_or_else(|| Failure::internal("a fetch has been lost"))
             }
             Admission::Start => self.start_if_room(request, ctx),
             Admission::Wait => Ok(self.enqueue(request)),
             Admission::Refuse(failure) => Err(failure),
-        }
+            Admission::Full => {
+                metrics::limited("max_queued_per_origin");
+                Err(Failure::saturated("too many media of this server are being fetched", Duration::from_secs(5)))
+            }
+        };
+        self.tell_busy();
+        answer
     }
 }
 
@@ -122,12 +145,27 @@ impl Handler<Finished> for OriginActor {
         self.flights.remove(&media_id);
         let next = self.origin.finished(&media_id, outcome, self.work.clock.now(), rand::random());
         self.go_on(next, room, ctx);
+        self.tell_busy();
+    }
+}
+
+impl Handler<Retire> for OriginActor {
+    type Result = ();
+
+    fn handle(&mut self, Retire: Retire, ctx: &mut Self::Context) {
+        if !self.origin.is_busy() {
+            ctx.stop();
+        }
     }
 }
 
 // === shell ===
 
 impl OriginActor {
+    fn tell_busy(&self) {
+        self.is_busy.store(self.origin.is_busy(), Ordering::Relaxed);
+    }
+
     fn is_idle(&self) -> bool {
         let now = self.work.clock.now();
         now.since(self.used_at) >= self.work.config.origin_idle && self.origin.is_idle(now)
@@ -137,16 +175,17 @@ impl OriginActor {
         let Ok(room) = Arc::clone(&self.work.room).try_acquire_owned() else {
             // Nothing can wait here while there was a free place, so nothing is to be started.
             self.origin.finished(&request.mxc.media_id, Outcome::Ours, self.used_at, 0.0);
+            metrics::limited("max_fetches");
             return Err(Failure::saturated("too many fetches are in progress", Duration::from_secs(5)));
         };
-        let (pilot, flight) = take_off();
+        let (pilot, flight) = take_off(request.timeout);
         self.flights.insert(request.mxc.media_id.clone(), flight.clone());
         self.spawn_fetch(Waiting { request, pilot }, room, ctx);
         Ok(flight)
     }
 
     fn enqueue(&mut self, request: Fetch) -> Flight {
-        let (media_id, (pilot, flight)) = (request.mxc.media_id.clone(), take_off());
+        let (media_id, (pilot, flight)) = (request.mxc.media_id.clone(), take_off(request.timeout));
         self.flights.insert(media_id.clone(), flight.clone());
         self.waiting.insert(media_id, Waiting { request, pilot });
         flight
@@ -169,6 +208,7 @@ impl OriginActor {
     /// The task outlives this actor, and its callers.
     fn spawn_fetch(&self, Waiting { request, pilot }: Waiting, room: OwnedSemaphorePermit, ctx: &Context<Self>) {
         let (work, actor) = (Arc::clone(&self.work), ctx.address());
+        pilot.begin();
         let fetch = async move {
             let result = fly(&work, &request, &pilot).await;
             let FederationConfig { remember_missing, remember_failed, .. } = work.config;
@@ -176,9 +216,11 @@ impl OriginActor {
                 Ok(_) => Outcome::Answered,
                 Err(error) => error.clone().into_outcome(remember_missing, remember_failed),
             };
+            // The actor first: who hears of the end may want the same medium again at once.
+            // If it is gone, nobody needs to know.
+            let finished = Finished { media_id: request.mxc.media_id, outcome, room };
+            let _ = timeout(PATIENCE, actor.send(finished)).await;
             pilot.land(result.map_err(|error| error.failure));
-            // If the actor is gone, nobody needs to know.
-            let _ = actor.send(Finished { media_id: request.mxc.media_id, outcome, room }).await;
         };
         self.work.tasks.spawn_on(fetch, &self.work.runtime);
     }
@@ -193,7 +235,8 @@ async fn fly(work: &Work, request: &Fetch, pilot: &Pilot) -> Result<Stored, Fetc
     let label = result.as_ref().map(|stored| stored.size_bytes).map_err(|error| &error.failure);
     metrics::fetch_ended(label, began_at.elapsed());
     if let Err(error) = &result {
-        tracing::info!(mxc = %request.mxc, code = %error.failure.code, blame = ?error.blame, "fetch failed: {}", error.failure);
+        let FetchError { failure, blame, reason } = error;
+        tracing::info!(mxc = %request.mxc, code = %failure.code, ?blame, reason, "fetch failed: {failure}");
     }
     result
 }

@@ -19,7 +19,7 @@ fn collect(parser: &mut Parser, chunks: &[&[u8]]) -> Result<Read, InvalidMultipa
     for chunk in chunks {
         events.extend(parser.feed(chunk)?);
     }
-    events.extend(parser.finish()?);
+    events.extend(parser.finish(true)?);
     for event in events {
         assert!(!ended, "nothing comes after the end");
         match event {
@@ -95,6 +95,24 @@ fn every_form_that_software_sends_is_accepted() {
         b"--B\r\nContent-Type: application/json; charset=utf-8\r\n\r\n {} \r\n--B\r\nno colon\r\n\r\nhello\r\n--B--",
     ] {
         assert_eq!(body_of(body).as_deref(), Ok("hello"), "{}", String::from_utf8_lossy(body));
+    }
+}
+
+#[test]
+fn what_may_have_been_cut_needs_its_closing_delimiter() {
+    for (end, expected) in [
+        ("", Err(InvalidMultipart("it breaks off"))),
+        ("\r\n--", Err(InvalidMultipart("it breaks off"))),
+        ("\r\n--B", Ok(Event::End)),
+        ("\r\n--B--", Ok(Event::End)),
+    ] {
+        let mut parser = Parser::new(TYPE).unwrap();
+        let mut events = parser.feed(b"--B\r\n\r\n{}\r\n--B\r\n\r\nhello").unwrap();
+        events.extend(parser.feed(end.as_bytes()).unwrap());
+
+        let last = parser.finish(false).map(|rest| [events, rest].concat().pop().unwrap());
+
+        assert_eq!(last, expected, "{end:?}");
     }
 }
 
@@ -227,6 +245,6 @@ proptest! {
     fn no_bytes_make_it_panic(body in proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'-'), Just(b'B'), Just(b'{'), Just(b'}'), any::<u8>()], 0..200)) {
         let mut parser = Parser::new(TYPE).unwrap();
         let _ = body.chunks(7).try_for_each(|chunk| parser.feed(chunk).map(|_| ()));
-        let _ = parser.finish();
+        let _ = parser.finish(true);
     }
 }

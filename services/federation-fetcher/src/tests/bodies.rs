@@ -7,14 +7,23 @@ use heliograph_matrix::{
     SignedRequest,
     testing::{Step, answer, json},
 };
+use heliograph_proto::{contract_suite, testing::Way};
 use heliograph_types::ErrorCode;
 use tokio::sync::Notify;
 
 use super::fixture::{AFTER, BEFORE, Fixture, MULTIPART, media, open_head, our_key, read_all, send, us};
 
-#[actix_rt::test]
-async fn media_is_fetched_served_and_stored() {
-    let fixture = Fixture::start(|_| media("hello")).await;
+contract_suite! {
+    media_is_fetched_served_and_stored,
+    the_first_byte_reaches_the_caller_before_the_last_is_sent,
+    callers_at_once_share_one_fetch_and_late_ones_read_what_is_there,
+    the_fetch_goes_on_when_its_caller_leaves,
+    a_slow_caller_of_large_media_gets_every_byte,
+    what_is_too_large_is_refused_by_length_and_by_count,
+}
+
+async fn media_is_fetched_served_and_stored(way: Way) {
+    let fixture = Fixture::start(|_| media("hello")).await.by(way).await;
 
     let fetched = fixture.fetch("m1").await.unwrap();
 
@@ -43,13 +52,14 @@ async fn the_request_is_signed_as_the_origin_will_check_it() {
     assert!(signed.is_signed_by(&our_key().public_key(), &credentials.signature));
 }
 
-#[actix_rt::test]
-async fn the_first_byte_reaches_the_caller_before_the_last_is_sent() {
+async fn the_first_byte_reaches_the_caller_before_the_last_is_sent(way: Way) {
     let gate = Arc::new(Notify::new());
     let wait = Arc::clone(&gate);
     let fixture = Fixture::start(move |_| {
         vec![open_head(), send(BEFORE), send("first"), Step::Wait(Arc::clone(&wait)), send("last"), send(AFTER)]
     })
+    .await
+    .by(way)
     .await;
 
     let mut fetched = fixture.fetch("m1").await.unwrap();
@@ -62,13 +72,14 @@ async fn the_first_byte_reaches_the_caller_before_the_last_is_sent() {
     assert!(fixture.record("m1").await.is_some(), "the end means that it is durable");
 }
 
-#[actix_rt::test]
-async fn callers_at_once_share_one_fetch_and_late_ones_read_what_is_there() {
+async fn callers_at_once_share_one_fetch_and_late_ones_read_what_is_there(way: Way) {
     let gate = Arc::new(Notify::new());
     let wait = Arc::clone(&gate);
     let fixture = Fixture::start(move |_| {
         vec![open_head(), send(BEFORE), send("first,"), Step::Wait(Arc::clone(&wait)), send("last"), send(AFTER)]
     })
+    .await
+    .by(way)
     .await;
     let mut early = fixture.fetch("m1").await.unwrap();
     let beginning = early.body.next().await.unwrap().unwrap();
@@ -81,13 +92,14 @@ async fn callers_at_once_share_one_fetch_and_late_ones_read_what_is_there() {
     assert_eq!(fixture.server.requests().len(), 1);
 }
 
-#[actix_rt::test]
-async fn the_fetch_goes_on_when_its_caller_leaves() {
+async fn the_fetch_goes_on_when_its_caller_leaves(way: Way) {
     let gate = Arc::new(Notify::new());
     let wait = Arc::clone(&gate);
     let fixture = Fixture::start(move |_| {
         vec![open_head(), send(BEFORE), send("first,"), Step::Wait(Arc::clone(&wait)), send("last"), send(AFTER)]
     })
+    .await
+    .by(way)
     .await;
 
     drop(fixture.fetch("m1").await.unwrap());
@@ -99,11 +111,10 @@ async fn the_fetch_goes_on_when_its_caller_leaves() {
     assert_eq!(fixture.server.requests().len(), 1);
 }
 
-#[actix_rt::test]
-async fn a_slow_caller_of_large_media_gets_every_byte() {
+async fn a_slow_caller_of_large_media_gets_every_byte(way: Way) {
     let content: Vec<u8> = (0..9_000_000_u32).map(|at| u8::try_from(at % 251).unwrap()).collect();
     let expected = content.clone();
-    let fixture = Fixture::start(move |_| media(&content)).await;
+    let fixture = Fixture::start(move |_| media(&content)).await.by(way).await;
 
     let mut slow = fixture.fetch("m1").await.unwrap();
     let mut read = slow.body.next().await.unwrap().unwrap().to_vec();
@@ -118,6 +129,7 @@ async fn what_ends_early_is_an_error_and_leaves_nothing() {
     let whole = format!("{BEFORE}hello");
     for steps in [
         vec![open_head(), send(&whole), Step::Cut],
+        vec![open_head(), send(&whole)],
         vec![Step::Send(format!("HTTP/1.1 200 OK\r\n{MULTIPART}Content-Length: 9999\r\n\r\n{whole}").into_bytes())],
         vec![Step::Send(
             format!("HTTP/1.1 200 OK\r\n{MULTIPART}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{whole}\r\n", whole.len())
@@ -131,6 +143,76 @@ async fn what_ends_early_is_an_error_and_leaves_nothing() {
         fixture.settle().await;
         assert_eq!((fixture.record("m1").await, fixture.stored_blobs().await), (None, 0));
         assert_eq!(fixture.log(), ["begin", "abort"]);
+    }
+}
+
+#[actix_rt::test]
+async fn after_the_closing_delimiter_a_cut_connection_is_the_end() {
+    let (never, whole) = (Arc::new(Notify::new()), format!("{BEFORE}hello\r\n--B--"));
+    let longer = format!("HTTP/1.1 200 OK\r\n{MULTIPART}Content-Length: 9999\r\n\r\n{whole}");
+    for steps in [
+        vec![open_head(), send(&whole), Step::Cut],
+        vec![open_head(), send(BEFORE), send("hello"), send("\r\n--B"), send("--\r\nepilogue"), Step::Cut],
+        vec![send(longer), Step::Cut],
+        vec![open_head(), send(&whole), Step::Wait(never)],
+    ] {
+        let fixture = Fixture::start(move |_| steps.clone()).await;
+
+        assert_eq!(fixture.read("m1").await.unwrap(), b"hello");
+        assert_eq!(fixture.log(), ["begin", "commit"]);
+    }
+}
+
+#[actix_rt::test]
+async fn a_delimiter_that_does_not_close_is_not_the_end_of_a_cut_connection() {
+    for end in ["\r\n--B", "\r\n--B-", "\r\n--B\r\n"] {
+        let fixture =
+            Fixture::start(move |_| vec![open_head(), send(BEFORE), send("hello"), send(end), Step::Cut]).await;
+
+        assert_eq!(fixture.code("m1").await, ErrorCode::BadGateway, "{end:?}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_body_that_breaks_off_is_the_fault_of_the_medium_for_a_moment() {
+    let short = |config: &mut heliograph_matrix::FederationConfig| {
+        config.read_timeout = std::time::Duration::from_millis(300);
+    };
+    let (never, whole) = (Arc::new(Notify::new()), format!("{BEFORE}hello"));
+    let longer = format!("HTTP/1.1 200 OK\r\n{MULTIPART}Content-Length: 9999\r\n\r\n{whole}");
+    for broken in [
+        vec![open_head(), send(&whole), Step::Cut],
+        vec![send(longer)],
+        vec![open_head(), Step::Cut],
+        vec![open_head(), send(&whole), Step::Wait(never)],
+    ] {
+        let fixture = Fixture::start_with(short, move |request| match request.target() {
+            target if target.contains("broken") => broken.clone(),
+            _ => media("hello"),
+        })
+        .await;
+
+        assert_eq!(fixture.code("broken").await, ErrorCode::BadGateway);
+        fixture.settle().await;
+        assert_eq!(fixture.code("broken").await, ErrorCode::BadGateway);
+        assert_eq!(fixture.server.requests().len(), 1, "it is remembered");
+
+        assert_eq!(fixture.read("m1").await.unwrap(), b"hello", "the origin is not left alone");
+        fixture.clock.advance(std::time::Duration::from_secs(16));
+        assert_eq!(fixture.code("broken").await, ErrorCode::BadGateway);
+        assert_eq!(fixture.server.requests().len(), 3, "but not for long");
+    }
+}
+
+#[actix_rt::test]
+async fn what_ends_when_its_framing_says_so_needs_no_closing_delimiter() {
+    let whole = format!("{BEFORE}hello");
+    let chunk = format!("{:x}\r\n{whole}\r\n0\r\n\r\n", whole.len());
+    let chunked = format!("HTTP/1.1 200 OK\r\n{MULTIPART}Transfer-Encoding: chunked\r\n\r\n{chunk}");
+    for steps in [answer("200 OK", MULTIPART, &whole), vec![send(chunked)]] {
+        let fixture = Fixture::start(move |_| steps.clone()).await;
+
+        assert_eq!(fixture.read("m1").await.unwrap(), b"hello");
     }
 }
 
@@ -158,13 +240,12 @@ async fn an_answer_that_is_not_multipart_is_refused_and_remembered() {
     }
 }
 
-#[actix_rt::test]
-async fn what_is_too_large_is_refused_by_length_and_by_count() {
+async fn what_is_too_large_is_refused_by_length_and_by_count(way: Way) {
     let large = vec![b'x'; 11_000_000];
     let told = media(&large);
     let untold = vec![open_head(), send(BEFORE), send(&large), send(AFTER)];
     for steps in [told, untold] {
-        let fixture = Fixture::start(move |_| steps.clone()).await;
+        let fixture = Fixture::start(move |_| steps.clone()).await.by(way).await;
 
         assert_eq!(fixture.code("m1").await, ErrorCode::RemoteTooLarge);
 

@@ -21,8 +21,10 @@ use heliograph_matrix::{
 };
 use heliograph_proto::{
     Begin, Commit, FederationService, Fetch, RemoteMedia, Reservation, Reserve, Target, Ticket, UploadService,
+    testing::Way,
 };
 use heliograph_types::{Clock, ErrorCode, Failure, ManualClock, Mxc, ServerName, Timestamp};
+use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{Deps, FederationFetcher};
@@ -34,7 +36,11 @@ pub(super) struct FakeUploads {
     next: AtomicU64,
     pub(super) log: Mutex<Vec<&'static str>>,
     pub(super) refuse_begin: Mutex<VecDeque<Failure>>,
+    pub(super) refuse_progress: Mutex<VecDeque<Failure>>,
     pub(super) refuse_commit: Mutex<VecDeque<Failure>>,
+    pub(super) idle_timeout: Mutex<Duration>,
+    /// Told of every report that was not refused.
+    pub(super) reported: Notify,
 }
 
 impl FakeUploads {
@@ -64,11 +70,15 @@ impl UploadService for FakeUploads {
             blob_id: format!("{number:026}").parse().unwrap(),
             fence: number,
             max_bytes: 50 << 20,
-            idle_timeout: std::time::Duration::from_secs(60),
+            idle_timeout: *self.idle_timeout.lock().unwrap(),
         })
     }
 
     async fn progress(&self, _: &Ticket, _: u64) -> Result<(), Failure> {
+        if let Some(failure) = self.refuse_progress.lock().unwrap().pop_front() {
+            return Err(failure);
+        }
+        self.reported.notify_one();
         Ok(())
     }
 
@@ -102,6 +112,8 @@ impl UploadService for FakeUploads {
 
 pub(super) struct Fixture {
     pub(super) service: Arc<FederationFetcher>,
+    /// The same, as callers reach it.
+    pub(super) contract: Arc<dyn FederationService>,
     pub(super) server: TestServer,
     pub(super) origin: ServerName,
     pub(super) uploads: Arc<FakeUploads>,
@@ -153,7 +165,10 @@ impl Fixture {
             next: AtomicU64::new(1),
             log: Mutex::default(),
             refuse_begin: Mutex::default(),
+            refuse_progress: Mutex::default(),
             refuse_commit: Mutex::default(),
+            idle_timeout: Mutex::new(Duration::from_mins(1)),
+            reported: Notify::new(),
         });
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let deps = Deps {
@@ -169,7 +184,14 @@ impl Fixture {
         };
         let service = FederationFetcher::start(config, deps);
         let origin = format!("origin.example:{}", server.port()).parse().unwrap();
-        Self { service, server, origin, uploads, catalog, blobs, clock, tasks, shutdown, _folder: folder }
+        let contract = Arc::clone(&service) as Arc<dyn FederationService>;
+        Self { service, contract, server, origin, uploads, catalog, blobs, clock, tasks, shutdown, _folder: folder }
+    }
+
+    /// The same, reached this way.
+    pub(super) async fn by(mut self, way: Way) -> Self {
+        self.contract = way.to_federation(self.contract).await;
+        self
     }
 
     pub(super) fn mxc(&self, media_id: &str) -> Mxc {
@@ -182,7 +204,7 @@ impl Fixture {
 
     /// Fetches, waiting for the upload for so long.
     pub(super) async fn fetch_within(&self, media_id: &str, timeout: Duration) -> Result<RemoteMedia, Failure> {
-        self.service.fetch(Fetch { tenant: us(), mxc: self.mxc(media_id), timeout }).await
+        self.contract.fetch(Fetch { tenant: us(), mxc: self.mxc(media_id), timeout }).await
     }
 
     /// Fetches and reads to the end.

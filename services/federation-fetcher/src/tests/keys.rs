@@ -10,10 +10,11 @@ use std::{
 
 use heliograph_matrix::{
     SigningKey,
-    testing::{TestRequest, json},
+    testing::{Step, TestRequest, json},
 };
-use heliograph_proto::{FederationService, FindKey, FoundKey};
+use heliograph_proto::{FederationService, FindKey, FoundKey, contract_suite, testing::Way};
 use heliograph_types::{Clock, ErrorCode, Failure};
+use tokio::sync::Notify;
 
 use super::fixture::Fixture;
 
@@ -43,15 +44,21 @@ fn base64(bytes: &[u8]) -> String {
 
 async fn find(fixture: &Fixture, key_id: &str) -> Result<Option<FoundKey>, Failure> {
     let request = FindKey { server_name: fixture.origin.clone(), key_id: key_id.to_owned() };
-    fixture.service.find_key(request).await
+    fixture.contract.find_key(request).await
 }
 
 const NOW: u64 = 1_800_000_000_000;
 
-#[actix_rt::test]
-async fn a_key_is_fetched_once_and_believed_as_long_as_its_server_says() {
-    let fixture =
-        Fixture::start(|request| json("200 OK", &document(request, &[key("ed25519:a", 1)], NOW + 600_000))).await;
+contract_suite! {
+    a_key_is_fetched_once_and_believed_as_long_as_its_server_says,
+    an_unknown_key_makes_us_ask_again_at_most_once_a_minute,
+}
+
+async fn a_key_is_fetched_once_and_believed_as_long_as_its_server_says(way: Way) {
+    let fixture = Fixture::start(|request| json("200 OK", &document(request, &[key("ed25519:a", 1)], NOW + 600_000)))
+        .await
+        .by(way)
+        .await;
 
     let both = tokio::join!(find(&fixture, "ed25519:a"), find(&fixture, "ed25519:a"));
     fixture.clock.advance(Duration::from_secs(299));
@@ -87,8 +94,7 @@ async fn keys_are_renewed_in_the_background_before_they_expire() {
     assert_eq!(fixture.server.requests().len(), 2);
 }
 
-#[actix_rt::test]
-async fn an_unknown_key_makes_us_ask_again_at_most_once_a_minute() {
+async fn an_unknown_key_makes_us_ask_again_at_most_once_a_minute(way: Way) {
     let calls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&calls);
     let fixture = Fixture::start(move |request| {
@@ -98,6 +104,8 @@ async fn an_unknown_key_makes_us_ask_again_at_most_once_a_minute() {
         }
         json("200 OK", &document(request, &keys, NOW + 86_400_000))
     })
+    .await
+    .by(way)
     .await;
 
     assert_eq!(find(&fixture, "ed25519:b").await, Ok(None));
@@ -150,6 +158,57 @@ async fn a_key_that_is_valid_is_not_replaced_under_its_id() {
 
     assert_eq!((found.public_key, fixture.server.requests().len()), (key("ed25519:a", 1).public_key(), 2));
     assert!(fixture.clock.now() < found.valid_until);
+}
+
+#[actix_rt::test]
+async fn a_server_gets_its_way_with_a_changed_key_once_the_old_one_expires() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let fixture = Fixture::start(move |request| {
+        let (seed, lifetime) = if count.fetch_add(1, Ordering::SeqCst) == 0 { (1, 600_000) } else { (9, 86_400_000) };
+        json("200 OK", &document(request, &[key("ed25519:a", seed)], NOW + lifetime))
+    })
+    .await;
+    find(&fixture, "ed25519:a").await.unwrap();
+    fixture.clock.advance(Duration::from_mins(1));
+    find(&fixture, "ed25519:new").await.unwrap();
+
+    let old = find(&fixture, "ed25519:a").await.unwrap().unwrap();
+    fixture.clock.advance(Duration::from_mins(9));
+    let new = find(&fixture, "ed25519:a").await.unwrap().unwrap();
+
+    assert_eq!((old.public_key, old.valid_until.as_millis()), (key("ed25519:a", 1).public_key(), NOW + 600_000));
+    assert_eq!((new.public_key, new.valid_until.as_millis()), (key("ed25519:a", 9).public_key(), NOW + 86_400_000));
+}
+
+#[actix_rt::test]
+async fn keys_are_fetched_on_our_runtime_and_the_fetch_outlives_its_caller() {
+    let (asked, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait) = (Arc::clone(&asked), Arc::clone(&gate));
+    let fixture = Fixture::start(move |request| {
+        tell.notify_one();
+        let answer = json("200 OK", &document(request, &[key("ed25519:a", 1)], NOW + 600_000));
+        [vec![Step::Wait(Arc::clone(&wait))], answer].concat()
+    })
+    .await;
+    let request = FindKey { server_name: fixture.origin.clone(), key_id: "ed25519:a".to_owned() };
+    let (service, seen) = (Arc::clone(&fixture.service), Arc::clone(&asked));
+
+    tokio::task::spawn_blocking(move || {
+        let without_sockets = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        without_sockets.block_on(async {
+            tokio::select! {
+                _ = service.find_key(request) => unreachable!("the server waits"),
+                () = seen.notified() => {}
+            }
+        });
+    })
+    .await
+    .unwrap();
+    gate.notify_one();
+
+    assert!(find(&fixture, "ed25519:a").await.unwrap().is_some());
+    assert_eq!(fixture.server.requests().len(), 1);
 }
 
 #[actix_rt::test]

@@ -3,7 +3,7 @@
 use heliograph_matrix::testing::{Step, TestRequest, answer, json};
 use heliograph_types::ErrorCode;
 
-use super::fixture::{Fixture, MULTIPART};
+use super::fixture::{Fixture, MULTIPART, open_head_of, send};
 
 fn unrecognized() -> Vec<Step> {
     json("404 Not Found", r#"{"errcode":"M_UNRECOGNIZED"}"#)
@@ -47,6 +47,25 @@ async fn older_endpoints_are_tried_in_order_without_a_signature_and_remembered()
     );
     let signed: Vec<_> = fixture.server.requests().iter().map(|r| r.header("authorization").is_some()).collect();
     assert_eq!(signed, [true, false, false, false]);
+}
+
+#[actix_rt::test]
+async fn content_without_a_length_is_complete_only_if_the_connection_is_closed_as_it_should_be() {
+    let fixture = Fixture::start(|request| {
+        let mut steps = vec![open_head_of("Content-Type: text/html\r\n"), send("old")];
+        match request.target() {
+            target if target.starts_with("/_matrix/federation/") => return unrecognized(),
+            target if target.contains("cut") => steps.push(Step::Cut),
+            _ => {}
+        }
+        steps
+    })
+    .await;
+
+    assert_eq!(fixture.read("whole").await.unwrap(), b"old");
+    assert_eq!(fixture.code("cut").await, ErrorCode::BadGateway);
+    fixture.settle().await;
+    assert_eq!((fixture.record("cut").await, fixture.stored_blobs().await), (None, 1));
 }
 
 #[actix_rt::test]

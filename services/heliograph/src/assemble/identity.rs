@@ -6,6 +6,7 @@ use anyhow::{Context, anyhow};
 use heliograph_matrix::{Homeserver, HomeserverConfig, SigningKey, TokenChecker, Whoami, build_homeserver_client};
 use heliograph_runtime::Readiness;
 use heliograph_types::{Clock, ServerName};
+use tokio::runtime::Handle;
 use url::Url;
 
 use super::links::knock;
@@ -39,7 +40,8 @@ pub(super) fn build_tokens(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow
     let most = settings.homeservers.iter().map(|config| config.max_remembered_tokens).max();
     let most = most.ok_or_else(|| anyhow!("homeserver is required"))?;
     let homeservers = settings.homeservers.iter().map(homeserver).collect::<anyhow::Result<_>>()?;
-    Ok(Arc::new(Whoami::new(homeservers, most, clock)))
+    // Where the process runs, not a thread of the HTTP front.
+    Ok(Arc::new(Whoami::new(homeservers, most, clock, Handle::current())))
 }
 
 /// Tells when a homeserver is out of reach. Content that needs no token is still served.
@@ -62,7 +64,8 @@ pub(super) fn watch_homeservers(settings: &Settings, readiness: &Readiness) {
 fn homeserver(config: &HomeserverConfig) -> anyhow::Result<Homeserver> {
     let url = config.url.clone().ok_or_else(|| anyhow!("homeserver.url is required"))?;
     let client = build_homeserver_client(config).context("homeserver.ca_file")?;
-    Ok(Homeserver { server_name: require_name(config)?, url, client, token_ttl: config.token_ttl })
+    let HomeserverConfig { token_ttl, max_open_questions, .. } = *config;
+    Ok(Homeserver { server_name: require_name(config)?, url, client, token_ttl, max_open_questions })
 }
 
 fn require_name(config: &HomeserverConfig) -> anyhow::Result<ServerName> {

@@ -7,8 +7,10 @@ use heliograph_blobs::{BlobStore, open_store};
 use heliograph_catalog::Catalog;
 use heliograph_leases::{EmbeddedState, RedisState, State};
 use heliograph_runtime::{Health, Life, Metrics};
+use heliograph_settings::Problems;
 use heliograph_types::{Clock, SystemClock};
 
+use super::store_lock;
 use crate::settings::Settings;
 
 /// The parts that roles are put together from.
@@ -21,6 +23,8 @@ pub(super) struct Parts {
     pub(super) blobs: Arc<dyn BlobStore>,
     pub(super) state: State,
     pub(super) catalog: Arc<Catalog>,
+    /// True if no other process works in the store.
+    pub(super) is_alone: bool,
 }
 
 impl Parts {
@@ -34,15 +38,18 @@ impl Parts {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let state = open_state(&settings, folder, &life, &clock)?;
         let blobs = open_blobs(&settings, folder, &life).await?;
+        let is_alone = settings.state.redis_url.is_none() && claim_store(&settings, folder)?;
         let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), State::clone(&state), Arc::clone(&clock)));
         let health = Health { readiness: life.readiness.clone(), metrics };
-        Ok(Self { settings, life, health, clock, blobs, state, catalog })
+        Ok(Self { settings, life, health, clock, blobs, state, catalog, is_alone })
     }
+}
 
-    /// True if no other process can share the store: the embedded state has one owner.
-    pub(super) fn is_alone(&self) -> bool {
-        self.settings.state.redis_url.is_none()
-    }
+/// Keeps the store for this process until its end; false if the file system cannot.
+fn claim_store(settings: &Settings, folder: &Path) -> anyhow::Result<bool> {
+    let store = settings.storage.url.as_ref().map_or_else(|| folder.join("media"), |url| url.folder().to_owned());
+    // Never let go of: what was cut off at the end may write until the process is gone.
+    Ok(store_lock::claim(&store)?.map(std::mem::forget).is_some())
 }
 
 fn open_state(settings: &Settings, folder: &Path, life: &Life, clock: &Arc<dyn Clock>) -> anyhow::Result<State> {
@@ -53,7 +60,12 @@ fn open_state(settings: &Settings, folder: &Path, life: &Life, clock: &Arc<dyn C
         )?;
         return Ok(Arc::new(state));
     }
-    let state = RedisState::connect(&settings.state, &life.tasks, life.idle.clone()).context("state.redis_url")?;
+    let state = RedisState::connect(&settings.state, &life.tasks, life.idle.clone()).map_err(|error| {
+        // Whether Redis is up is not asked here: only its URL can be wrong.
+        let mut problems = Problems::default();
+        problems.push("state.redis_url", error.reason);
+        problems
+    })?;
     let state = Arc::new(state);
     let asked = Arc::clone(&state);
     life.readiness.prefer("redis", "start it, or correct state.redis_url", move || {

@@ -22,7 +22,7 @@ pub(super) fn build_uploads(parts: &Parts) -> Arc<dyn UploadService> {
         arbiters: parts.life.arbiters.handles(),
         tasks: parts.life.tasks.clone(),
         shutdown: parts.life.idle.clone(),
-        alone: parts.is_alone(),
+        alone: parts.is_alone,
     };
     UploadOrchestrator::start(parts.settings.uploads.clone(), deps)
 }

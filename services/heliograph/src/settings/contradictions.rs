@@ -1,13 +1,15 @@
 //! What no single value shows: settings that do not go together, or not with the role.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
+use heliograph_leases::check_redis_url;
 use url::Url;
 
-use super::Settings;
+use super::{Found, Settings, homeserver_key};
 use crate::cli::Role;
 
-type Found = Vec<(String, String)>;
+/// What a call to the orchestrator may take.
+const TO_TELL: Duration = Duration::from_secs(10);
 
 /// All contradictions, by key.
 pub(super) fn find(settings: &Settings, role: Role) -> Found {
@@ -15,9 +17,14 @@ pub(super) fn find(settings: &Settings, role: Role) -> Found {
     check_homeservers(settings, &mut found);
     check_development(settings, role, &mut found);
     check_role(settings, role, &mut found);
-    if let Some(url) = settings.storage.url.as_ref().filter(|url| url.to_file_path().is_err()) {
-        let message = format!("must be an absolute path such as file:///var/lib/heliograph/media, not {url}");
-        found.push(("storage.url".to_owned(), message));
+    check_times(settings, role, &mut found);
+    let (min, max) = (settings.federation.backoff_min, settings.federation.backoff_max);
+    if min > max {
+        let message = format!("must not be longer than federation.backoff_max ({max:?}), not {min:?}");
+        found.push(("federation.backoff_min".to_owned(), message));
+    }
+    if let Some(Err(error)) = settings.state.redis_url.as_ref().map(check_redis_url) {
+        found.push(("state.redis_url".to_owned(), format!("must be a URL such as redis://host:6379/0: {error}")));
     }
     if let Some(url) = settings.telemetry.otlp_endpoint.as_ref().filter(|url| url.scheme() != "http") {
         found.push(("telemetry.otlp_endpoint".to_owned(), format!("must begin with http://, not {url}")));
@@ -31,10 +38,7 @@ pub(super) fn find(settings: &Settings, role: Role) -> Found {
 fn check_homeservers(settings: &Settings, found: &mut Found) {
     let mut names = HashSet::new();
     for (index, homeserver) in settings.homeservers.iter().enumerate() {
-        let key = |field: &str| match index {
-            0 => format!("homeserver.{field}"),
-            _ => format!("homeserver[{index}].{field}"),
-        };
+        let key = |field: &str| homeserver_key(index, field);
         match &homeserver.server_name {
             None => found.push((key("server_name"), "is required".to_owned())),
             Some(name) if !names.insert(name) => {
@@ -86,6 +90,10 @@ fn check_role(settings: &Settings, role: Role, found: &mut Found) {
         let message = format!("is required by `heliograph {role}`: processes share their state in Redis");
         found.push(("state.redis_url".to_owned(), message));
     }
+    if settings.storage.url.is_none() {
+        let message = format!("is required by `heliograph {role}`: processes share one media store");
+        found.push(("storage.url".to_owned(), message));
+    }
     let cluster = &settings.cluster;
     let uploads = ("cluster.uploads_url", &cluster.uploads_url);
     let thumbnails = ("cluster.thumbnails_url", &cluster.thumbnails_url);
@@ -96,6 +104,40 @@ fn check_role(settings: &Settings, role: Role, found: &mut Found) {
         Role::Federation => vec![uploads],
     };
     found.extend(needed.into_iter().filter_map(|(key, url)| Some((key.to_owned(), check_link(url.as_ref(), role)?))));
+}
+
+/// Who waits must be more patient than whom it waits for, or the wrong one gives up.
+fn check_times(settings: &Settings, role: Role, found: &mut Found) {
+    let Settings { api, uploads, thumbnails, federation, cluster, .. } = settings;
+    let mut least = |key: &str, value: Duration, least: Duration, of: &str| {
+        if value <= least {
+            found.push((key.to_owned(), format!("must be longer than {least:?} ({of}), not {value:?}")));
+        }
+    };
+    // The last word of an upload may be a third of its idle time old when its body stands still.
+    let body = api.body_timeout;
+    let silence = body.saturating_add(TO_TELL).max(body.saturating_mul(3) / 2);
+    let of = "api.body_timeout and half of it, at least 10 seconds more";
+    least("uploads.idle_timeout", uploads.idle_timeout, silence, of);
+    if role == Role::Serve {
+        return;
+    }
+    least("cluster.thumbnails_timeout", cluster.thumbnails_timeout, thumbnails.timeout, "thumbnails.timeout");
+    let first_byte =
+        [federation.connect_timeout, federation.read_timeout].into_iter().fold(api.max_wait, Duration::saturating_add);
+    let of = "api.max_wait, federation.connect_timeout and federation.read_timeout together";
+    least("cluster.federation_timeout", cluster.federation_timeout, first_byte, of);
+}
+
+/// What can work, but not always.
+pub(super) fn doubts(settings: &Settings) -> Vec<(&'static str, String)> {
+    let Settings { uploads, federation, .. } = settings;
+    let mut found = Vec::new();
+    if federation.fetch_timeout > uploads.max_duration {
+        let (most, max) = (federation.fetch_timeout, uploads.max_duration);
+        found.push(("federation.fetch_timeout", format!("{most:?} is cut short by uploads.max_duration ({max:?})")));
+    }
+    found
 }
 
 fn check_link(url: Option<&Url>, role: Role) -> Option<String> {
@@ -111,6 +153,8 @@ mod tests {
     use super::*;
 
     const HOMESERVER: &str = "[[homeserver]]\nserver_name = \"example.org\"\nurl = \"http://synapse:8008\"\n";
+
+    const SHARED: &str = "[state]\nredis_url = \"redis://redis\"\n[storage]\nurl = \"file:///srv/media\"\n";
 
     fn keys(file: &str, role: Role) -> Vec<String> {
         match Settings::load(file, [], &[], role) {
@@ -148,22 +192,70 @@ mod tests {
     fn a_role_alone_needs_redis_and_the_roles_that_it_calls() {
         assert_eq!(
             keys(HOMESERVER, Role::Api),
-            ["state.redis_url", "cluster.uploads_url", "cluster.thumbnails_url", "cluster.federation_url"]
+            [
+                "state.redis_url",
+                "storage.url",
+                "cluster.uploads_url",
+                "cluster.thumbnails_url",
+                "cluster.federation_url"
+            ]
         );
-        assert_eq!(keys(HOMESERVER, Role::Federation), ["state.redis_url", "cluster.uploads_url"]);
-        assert_eq!(keys("", Role::Thumbnails), ["state.redis_url"]);
-        assert_eq!(keys("[state]\nredis_url = \"redis://redis\"", Role::Uploads), [""; 0]);
+        assert_eq!(keys(HOMESERVER, Role::Federation), ["state.redis_url", "storage.url", "cluster.uploads_url"]);
+        assert_eq!(keys("", Role::Thumbnails), ["state.redis_url", "storage.url"]);
+        assert_eq!(keys(SHARED, Role::Uploads), [""; 0]);
     }
 
     #[test]
     fn urls_must_be_of_a_kind_that_we_speak() {
-        assert_eq!(keys("[storage]\nurl = \"s3://bucket\"", Role::Serve), ["storage.url"]);
+        for url in ["s3://bucket", "file:relative"] {
+            assert_eq!(keys(&format!("[storage]\nurl = \"{url}\""), Role::Serve), ["storage.url"], "{url}");
+        }
+        for url in ["http://x", "redis://", "rediss", ""] {
+            assert_eq!(keys(&format!("[state]\nredis_url = \"{url}\""), Role::Serve), ["state.redis_url"], "{url}");
+        }
         assert_eq!(keys("[telemetry]\notlp_endpoint = \"https://c\"", Role::Serve), ["telemetry.otlp_endpoint"]);
         assert_eq!(keys("[storage]\nurl = \"file:///srv/media\"", Role::Serve), [""; 0]);
     }
 
     #[test]
+    fn who_waits_is_more_patient_than_whom_it_waits_for() {
+        let idle = "[uploads]\nidle_timeout = \"40s\"\n";
+        assert_eq!(keys(idle, Role::Serve), ["uploads.idle_timeout"]);
+        let body = |timeout: &str| format!("[api]\nbody_timeout = \"{timeout}\"\n");
+        assert_eq!(keys(&format!("{idle}{}", body("26s")), Role::Serve), [""; 0]);
+        assert_eq!(keys(&body("40s"), Role::Serve), ["uploads.idle_timeout"]);
+        assert_eq!(keys(&body("100y"), Role::Serve), ["uploads.idle_timeout"], "and no overflow");
+
+        let thumbnails = "[thumbnails]\ntimeout = \"45s\"\n";
+        assert_eq!(keys(&format!("{SHARED}{thumbnails}"), Role::Uploads), ["cluster.thumbnails_timeout"]);
+        assert_eq!(keys(thumbnails, Role::Serve), [""; 0], "there are no calls in one process");
+
+        let federation = "[api]\nmax_wait = \"2m\"\n[federation]\nread_timeout = \"50s\"\n";
+        assert_eq!(keys(&format!("{SHARED}{federation}"), Role::Uploads), ["cluster.federation_timeout"]);
+    }
+
+    #[test]
+    fn what_is_doubled_begins_below_its_bound() {
+        assert_eq!(keys("[federation]\nbackoff_min = \"11m\"", Role::Serve), ["federation.backoff_min"]);
+        assert_eq!(keys("[federation]\nbackoff_min = \"10m\"", Role::Serve), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_wrong_in_two_ways_is_told_once() {
+        assert_eq!(keys("[uploads]\nidle_timeout = \"0s\"", Role::Serve), ["uploads.idle_timeout"]);
+        assert_eq!(keys("[storage]\nurl = \"x\"", Role::Uploads), ["storage.url", "state.redis_url"]);
+    }
+
+    #[test]
+    fn a_fetch_that_outlasts_an_upload_is_a_doubt() {
+        let doubts = |file| Settings::load(file, [], &[], Role::Serve).unwrap().doubts();
+
+        assert!(doubts("").is_empty());
+        assert_eq!(doubts("[uploads]\nmax_duration = \"2s\"")[0].0, "federation.fetch_timeout");
+    }
+
+    #[test]
     fn what_a_section_finds_is_told_with_its_name() {
-        assert_eq!(keys("[uploads]\nsweep_interval = \"0s\"", Role::Serve), ["uploads.sweep_interval"]);
+        assert_eq!(keys("[uploads]\nstaging_lifetime = \"1h\"", Role::Serve), ["uploads.staging_lifetime"]);
     }
 }

@@ -1,51 +1,88 @@
-//! The files that settings name: whether they can be read, before anything starts.
+//! The files that settings name: whether they can be used, before anything starts.
 
-use std::{fs, path::Path};
+use std::{fmt::Display, path::Path, sync::Arc};
 
-use heliograph_matrix::SigningKey;
-use heliograph_settings::Problems;
+use heliograph_matrix::{GuardedClient, SigningKey, SystemLookup, build_homeserver_client};
 
-use super::Settings;
+use super::{Found, Settings, homeserver_key};
+use crate::cli::Role;
 
-/// Every file that cannot be read, or has not in it what it should, by key.
-pub(crate) fn unreadable_files(settings: &Settings) -> Problems {
-    let mut problems = Problems::default();
+/// Every file that `role` reads but that cannot be read, or has not in it what it should, by key.
+pub(super) fn find_unusable(settings: &Settings, role: Role) -> Found {
+    let mut found = Found::new();
+    let mut check = |key: String, file: Option<&Path>, attempt: &dyn Fn(&Path) -> Option<String>| {
+        let Some(path) = file else { return };
+        found.extend(attempt(path).map(|error| (key, with_path(path, &error))));
+    };
     for (index, homeserver) in settings.homeservers.iter().enumerate() {
-        let section = if index == 0 { "homeserver".to_owned() } else { format!("homeserver[{index}]") };
-        if let Some(Err(error)) = homeserver.signing_key_file.as_deref().map(SigningKey::load) {
-            problems.push(format!("{section}.signing_key_file"), error.to_string());
+        if signs(role) {
+            let key = homeserver_key(index, "signing_key_file");
+            check(key, homeserver.signing_key_file.as_deref(), &|path| failure(SigningKey::load(path)));
         }
-        check_authorities(&format!("{section}.ca_file"), homeserver.ca_file.as_deref(), &mut problems);
+        if asks_homeserver(role) {
+            let key = homeserver_key(index, "ca_file");
+            check(key, homeserver.ca_file.as_deref(), &|_| failure(build_homeserver_client(homeserver)));
+        }
     }
-    check_authorities("federation.ca_file", settings.federation.ca_file.as_deref(), &mut problems);
-    problems
+    if asks_strangers(role) {
+        let federation = &settings.federation;
+        let attempt = |_: &Path| failure(GuardedClient::new(federation, Arc::new(SystemLookup)));
+        check("federation.ca_file".to_owned(), federation.ca_file.as_deref(), &attempt);
+    }
+    found
 }
 
-fn check_authorities(key: &str, file: Option<&Path>, problems: &mut Problems) {
-    let Some(path) = file else { return };
-    match fs::read_to_string(path) {
-        Err(error) => problems.push(key, format!("cannot read {}: {error}", path.display())),
-        Ok(text) if !text.contains("-----BEGIN CERTIFICATE-----") => {
-            problems.push(key, format!("{} has no certificate in it (PEM)", path.display()));
-        }
-        Ok(_) => {}
-    }
+const fn signs(role: Role) -> bool {
+    matches!(role, Role::Serve | Role::Api | Role::Federation)
+}
+
+const fn asks_homeserver(role: Role) -> bool {
+    matches!(role, Role::Serve | Role::Api)
+}
+
+const fn asks_strangers(role: Role) -> bool {
+    matches!(role, Role::Serve | Role::Federation)
+}
+
+fn failure<T, E: Display>(result: Result<T, E>) -> Option<String> {
+    result.err().map(|error| error.to_string())
+}
+
+/// Some errors name their file already.
+fn with_path(path: &Path, error: &str) -> String {
+    let path = path.display().to_string();
+    if error.contains(&path) { error.to_owned() } else { format!("{path}: {error}") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Role;
+
+    const SETTINGS: &str = "[federation]\nca_file = \"/dev/null\"\n[[homeserver]]\nserver_name = \"a\"\n\
+                            url = \"http://a\"\nsigning_key_file = \"/dev/null\"\nca_file = \"/nowhere/ca\"\n";
+
+    fn found(role: Role) -> Found {
+        find_unusable(&Settings::read(SETTINGS, [], &[]).0, role)
+    }
 
     #[test]
-    fn files_that_cannot_be_read_are_named_by_key() {
-        let file = "[federation]\nca_file = \"/dev/null\"\n[[homeserver]]\nserver_name = \"a\"\nurl = \"http://a\"\n\
-                    signing_key_file = \"/nowhere/key\"\nca_file = \"/nowhere/ca\"\n";
-        let settings = Settings::load(file, [], &[], Role::Serve).unwrap();
+    fn files_that_cannot_be_used_are_told_by_key_and_path() {
+        let found = found(Role::Serve);
 
-        let problems = unreadable_files(&settings);
-
-        let keys: Vec<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
+        let keys: Vec<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(keys, ["homeserver.signing_key_file", "homeserver.ca_file", "federation.ca_file"]);
+        for ((_, message), path) in found.iter().zip(["/dev/null", "/nowhere/ca", "/dev/null"]) {
+            assert_eq!(message.matches(path).count(), 1, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_role_needs_only_the_files_that_it_reads() {
+        let keys = |role| found(role).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+
+        assert_eq!(keys(Role::Api), ["homeserver.signing_key_file", "homeserver.ca_file"]);
+        assert_eq!(keys(Role::Federation), ["homeserver.signing_key_file", "federation.ca_file"]);
+        assert_eq!(keys(Role::Uploads), [""; 0]);
+        assert_eq!(keys(Role::Thumbnails), [""; 0]);
     }
 }

@@ -12,7 +12,7 @@ mod suite;
 
 use std::{path::Path, sync::Arc};
 
-pub use config::StorageConfig;
+pub use config::{StorageConfig, StoreUrl};
 pub use error::BlobError;
 pub use key::{InvalidKey, Key};
 pub use local::LocalStore;
@@ -20,12 +20,6 @@ pub use store::{BlobReader, BlobStore, BlobWriter, Listing};
 
 /// Opens the store that the settings name; without one, the folder `media` in `data_folder`.
 pub fn open_store(config: &StorageConfig, data_folder: &Path) -> Result<Arc<dyn BlobStore>, BlobError> {
-    let folder = match &config.url {
-        None => data_folder.join("media"),
-        Some(url) => url.to_file_path().map_err(|()| BlobError::Failed {
-            key: url.to_string(),
-            source: "a file URL with an absolute path is needed, such as file:///var/lib/heliograph".into(),
-        })?,
-    };
+    let folder = config.url.as_ref().map_or_else(|| data_folder.join("media"), |url| url.folder().to_owned());
     Ok(Arc::new(LocalStore::open(&folder, config)?))
 }

@@ -20,7 +20,7 @@ mod topics;
 
 use std::sync::Arc;
 
-pub use self::redis::RedisState;
+pub use self::redis::{RedisState, check_redis_url};
 pub use budget::{Budget, Budgets, Spent};
 pub use cache::Caches;
 pub use config::StateConfig;

@@ -12,6 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use heliograph_types::Secret;
 use redis::{Cmd, FromRedisValue, cmd};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -27,6 +28,11 @@ const FENCE_KEPT_FOR: Duration = Duration::from_mins(10);
 
 /// The largest score that Redis orders exactly: it keeps them as floating point numbers.
 const LARGEST_SCORE: u64 = 1 << 53;
+
+/// Whether `url` can lead to a Redis server, which is not asked; the error does not show the URL.
+pub fn check_redis_url(url: &Secret<String>) -> Result<(), String> {
+    link::client(url).map(drop)
+}
 
 /// Every kind of state, shared by all processes that use the same server and prefix.
 pub struct RedisState {

@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use url::Url;
 
 const REMEMBERED_TOKENS: NonZeroUsize = NonZeroUsize::new(50_000).unwrap();
+const QUESTIONS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+const ORIGINS: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
 const FETCHES: NonZeroUsize = NonZeroUsize::new(100).unwrap();
 const FETCHES_PER_ORIGIN: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
@@ -35,6 +37,9 @@ heliograph_settings::settings! {
         /// Tokens whose answers are remembered, about 300 bytes each. With several homeservers
         /// the largest number counts.
         pub max_remembered_tokens: NonZeroUsize = REMEMBERED_TOKENS,
+        /// Questions about tokens that may be open at the homeserver at once; requests that
+        /// need one more are refused with 503. Each holds a connection and up to 64 KiB.
+        pub max_open_questions: NonZeroUsize = QUESTIONS,
     }
 }
 
@@ -57,7 +62,9 @@ heliograph_settings::settings! {
         /// The largest remote medium that is fetched; larger ones are refused with 502
         /// `M_TOO_LARGE` and not stored.
         pub max_bytes: ByteSize = ByteSize::mib(100),
-        /// Fetches in progress on one node. Each holds up to 6 MiB in memory.
+        /// Fetches in progress on one node; more are refused with `M_LIMIT_EXCEEDED`. Each
+        /// holds up to 5 MiB in memory, and what an upload in progress does
+        /// (`storage.write_chunk_size`).
         pub max_fetches: NonZeroUsize = FETCHES,
         /// Fetches in progress from one origin.
         pub max_fetches_per_origin: NonZeroUsize = FETCHES_PER_ORIGIN,
@@ -76,11 +83,16 @@ heliograph_settings::settings! {
         pub remember_failed: Duration = Duration::from_secs(15),
         /// How long an origin nobody asks for keeps its actor.
         pub origin_idle: Duration = Duration::from_mins(10),
+        /// Origins with an actor on one node, about 1 KiB each and 200 bytes for every failed
+        /// medium that is remembered. One more replaces the one that was not asked for
+        /// longest, and with it forgets what failed there.
+        pub max_origins: NonZeroUsize = ORIGINS,
     }
 }
 
 heliograph_settings::settings! {
-    /// Previews of URLs in messages.
+    /// Previews of URLs in messages. They are not served yet: these settings are checked
+    /// and change nothing.
     pub struct PreviewsConfig {
         /// Address ranges to connect to for previews although they are not public. Wins
         /// over `deny_addresses`. Has nothing to do with that of federation.

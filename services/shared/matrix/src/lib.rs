@@ -12,6 +12,7 @@ mod flight;
 mod guard;
 mod key_document;
 mod key_id;
+mod metrics;
 mod signing_key;
 #[cfg(feature = "testing")]
 pub mod testing;

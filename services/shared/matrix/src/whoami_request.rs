@@ -132,8 +132,11 @@ fn judge_requester(homeserver: &Homeserver, body: &[u8]) -> Opinion {
             let is_guest = is_guest.or(unstable_is_guest).unwrap_or(false);
             Opinion::Known(Ok(Requester { user_id, device_id, is_guest }))
         }
-        // Nobody may vouch for another server's users.
-        Ok(WhoamiAnswer { user_id, .. }) => Opinion::Unavailable(format!("it answered with {user_id}, not one of its")),
+        // Nobody may vouch for another server's users: whoever that is, here it is nobody.
+        Ok(WhoamiAnswer { user_id, .. }) => {
+            tracing::warn!(homeserver = %homeserver.server_name, %user_id, "a token is not of one of its users");
+            Opinion::Unknown(Refusal::unknown_token())
+        }
         Err(error) => Opinion::Unavailable(format!("its answer cannot be read: {error}")),
     }
 }

@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "tests are to fail where they stand")]
 
 use std::{
+    num::NonZeroUsize,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -16,6 +17,7 @@ use heliograph_matrix::{
     testing::{Step, TestAuthority, TestRequest, TestServer, answer, json},
 };
 use heliograph_types::{ManualClock, Timestamp};
+use tokio::{runtime::Handle, sync::Notify};
 
 const UNKNOWN: &str = r#"{"errcode":"M_UNKNOWN_TOKEN","error":"who?","soft_logout":false}"#;
 
@@ -39,8 +41,12 @@ type Handler = Box<dyn Fn(&TestRequest) -> Vec<Step> + Send + Sync>;
 
 /// Homeservers `a.example`, `b.example`, …
 async fn fixture(handlers: Vec<Handler>) -> Fixture {
+    fixture_of(HomeserverConfig::default(), handlers).await
+}
+
+async fn fixture_of(config: HomeserverConfig, handlers: Vec<Handler>) -> Fixture {
     let authority = TestAuthority::default();
-    let config = HomeserverConfig { ca_file: Some(authority.ca_file()), ..HomeserverConfig::default() };
+    let config = HomeserverConfig { ca_file: Some(authority.ca_file()), ..config };
     let (mut servers, mut homeservers) = (Vec::new(), Vec::new());
     for (handler, letter) in handlers.into_iter().zip('a'..) {
         let server = TestServer::start(&authority, &["127.0.0.1"], handler).await;
@@ -49,11 +55,13 @@ async fn fixture(handlers: Vec<Handler>) -> Fixture {
             url: format!("https://127.0.0.1:{}/prefix/", server.port()).parse().unwrap(),
             client: build_homeserver_client(&config).unwrap(),
             token_ttl: config.token_ttl,
+            max_open_questions: config.max_open_questions,
         });
         servers.push(server);
     }
     let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
-    let checker = Arc::new(Whoami::new(homeservers, config.max_remembered_tokens, clock.clone()));
+    let most_remembered = config.max_remembered_tokens;
+    let checker = Arc::new(Whoami::new(homeservers, most_remembered, clock.clone(), Handle::current()));
     Fixture { checker, clock, servers }
 }
 
@@ -103,14 +111,84 @@ async fn an_unknown_token_is_told_as_the_homeserver_told_it_and_remembered_brief
 }
 
 #[tokio::test]
-async fn the_homeserver_that_knew_a_token_is_asked_first() {
-    let fixture = fixture(vec![knows('a', "alice"), knows('b', "bob")]).await;
+async fn the_homeserver_that_knew_a_token_is_asked_first_and_alone() {
+    let (asked, calls) = (Arc::new(Notify::new()), AtomicUsize::new(0));
+    let tell = Arc::clone(&asked);
+    let other: Handler = Box::new(move |_| {
+        tell.notify_one();
+        json("401 Unauthorized", UNKNOWN)
+    });
+    let bob = || json("200 OK", r#"{"user_id":"@bob:b.example"}"#);
+    let knows_bob: Handler = Box::new(move |_| match calls.fetch_add(1, Ordering::SeqCst) {
+        0 => [vec![Step::Wait(Arc::clone(&asked))], bob()].concat(),
+        _ => bob(),
+    });
+    let fixture = fixture(vec![other, knows_bob]).await;
 
     fixture.check("bob").await.unwrap();
+    assert_eq!(fixture.asked(), [1, 1], "at first, all are asked at once");
     fixture.clock.advance(Duration::from_mins(1));
     fixture.check("bob").await.unwrap();
 
     assert_eq!(fixture.asked(), [1, 2]);
+}
+
+#[tokio::test]
+async fn the_others_are_asked_when_the_one_that_knew_a_token_knows_it_no_more() {
+    let moved = Arc::new(AtomicBool::new(false));
+    let home = |letter: char, knows_before: bool| -> Handler {
+        let moved = Arc::clone(&moved);
+        Box::new(move |_| {
+            if moved.load(Ordering::SeqCst) == knows_before {
+                return json("401 Unauthorized", UNKNOWN);
+            }
+            json("200 OK", &format!(r#"{{"user_id":"@alice:{letter}.example"}}"#))
+        })
+    };
+    let fixture = fixture(vec![home('a', true), home('b', false)]).await;
+
+    let before = fixture.check("alice").await.unwrap();
+    moved.store(true, Ordering::SeqCst);
+    fixture.clock.advance(Duration::from_mins(1));
+    let after = fixture.check("alice").await.unwrap();
+
+    assert_eq!((before.user_id.as_str(), after.user_id.as_str()), ("@alice:a.example", "@alice:b.example"));
+}
+
+#[tokio::test]
+async fn a_homeserver_that_hangs_delays_no_users_of_others() {
+    let never = Arc::new(Notify::new());
+    let hangs = |never: &Arc<Notify>| -> Handler {
+        let never = Arc::clone(never);
+        Box::new(move |_| vec![Step::Wait(Arc::clone(&never))])
+    };
+    let config = HomeserverConfig { timeout: Duration::from_hours(1), ..HomeserverConfig::default() };
+    let fixture = fixture_of(config, vec![hangs(&never), knows('b', "bob"), hangs(&never)]).await;
+
+    // Asked one after the other, the first would be waited for, for an hour.
+    let bob = tokio::time::timeout(Duration::from_mins(1), fixture.check("bob")).await;
+
+    assert_eq!(bob.unwrap().unwrap().user_id.as_str(), "@bob:b.example");
+}
+
+#[tokio::test]
+async fn too_much_outranks_an_outage_and_that_outranks_unknown_whoever_says_it() {
+    let unknown = || says("401 Unauthorized", UNKNOWN);
+    let down = || says("502 Bad Gateway", "<html>");
+    let busy = || says("429 Slow down", r#"{"errcode":"M_LIMIT_EXCEEDED"}"#);
+    for handlers in [
+        vec![unknown(), down(), busy()],
+        vec![busy(), down(), unknown()],
+        vec![down(), busy(), unknown()],
+        vec![busy(), unknown()],
+    ] {
+        let fixture = fixture(handlers).await;
+        assert!(matches!(fixture.check("x").await, Err(AuthError::Refused(Refusal { status: 429, .. }))));
+    }
+    for handlers in [vec![unknown(), down()], vec![down(), unknown()]] {
+        let fixture = fixture(handlers).await;
+        assert!(matches!(fixture.check("x").await, Err(AuthError::Unavailable(_))));
+    }
 }
 
 #[tokio::test]
@@ -161,9 +239,44 @@ async fn what_a_homeserver_refuses_is_passed_on_unchanged() {
 
 #[tokio::test]
 async fn nobody_vouches_for_users_of_another_server() {
-    let fixture = fixture(vec![says("200 OK", r#"{"user_id":"@alice:elsewhere.example"}"#)]).await;
+    let elsewhere = || says("200 OK", r#"{"user_id":"@alice:elsewhere.example"}"#);
+    let alone = fixture(vec![elsewhere()]).await;
+    let with_another = fixture(vec![elsewhere(), knows('b', "bob")]).await;
 
-    assert!(matches!(fixture.check("alice").await, Err(AuthError::Unavailable(_))));
+    assert!(matches!(alone.check("alice").await, Err(AuthError::Refused(Refusal { status: 401, .. }))));
+    assert!(with_another.check("bob").await.is_ok(), "another homeserver may know it");
+}
+
+#[tokio::test]
+async fn so_many_questions_are_open_and_others_are_refused_at_once() {
+    let (asked, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait) = (Arc::clone(&asked), Arc::clone(&gate));
+    let slow: Handler = Box::new(move |_| {
+        tell.notify_one();
+        [vec![Step::Wait(Arc::clone(&wait))], json("200 OK", r#"{"user_id":"@alice:a.example"}"#)].concat()
+    });
+    let config = HomeserverConfig { max_open_questions: NonZeroUsize::MIN, ..HomeserverConfig::default() };
+    let fixture = fixture_of(config, vec![slow]).await;
+
+    let (first, second) = tokio::join!(fixture.check("alice"), async {
+        asked.notified().await;
+        let second = fixture.check("bob").await;
+        gate.notify_one();
+        second
+    });
+    gate.notify_one();
+
+    assert!(first.is_ok() && matches!(second, Err(AuthError::Unavailable(_))));
+    assert!(fixture.check("bob").await.is_ok(), "the room is free again");
+}
+
+#[test]
+fn questions_are_asked_on_the_runtime_that_was_given() {
+    let pool = tokio::runtime::Runtime::new().unwrap();
+    let fixture = pool.block_on(fixture(vec![knows('a', "alice")]));
+    let without_sockets = tokio::runtime::Builder::new_current_thread().build().unwrap();
+
+    assert!(without_sockets.block_on(fixture.check("alice")).is_ok());
 }
 
 #[tokio::test]

@@ -125,7 +125,7 @@ fn open_span(service: &str, method: &str, headers: &HeaderMap) -> Span {
         otel.status_code = Empty,
         trace_id = Empty,
     );
-    trace::join(&span, &FromHeaders(headers));
+    trace::join(&span, Some(&FromHeaders(headers)));
     span
 }
 

@@ -1,8 +1,13 @@
 //! One span and one measurement per HTTP request.
 //!
-//! Never shows a query string (it may hold a token) nor a header of the client.
+//! Never shows a query string (it may hold a token) nor a header of the client. Follows the
+//! trace of a caller only if that is near, such as the reverse proxy: strangers could write
+//! into the traces of others, or have all of theirs kept.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     Error,
@@ -19,6 +24,9 @@ use crate::trace;
 /// Requests that are neither traced nor counted.
 const PROBES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
+/// A longer part of a path is no id of Matrix.
+const LONGEST_ID: usize = 255;
+
 /// The middleware, for `actix_web::middleware::from_fn`. Outermost, so that it measures
 /// what the client sees. A request counts until the head of its answer is there.
 pub async fn http_span(
@@ -31,7 +39,7 @@ pub async fn http_span(
     }
     let method = method_label(request.method());
     let route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    let span = open_span(method, &route, request.headers());
+    let span = open_span(method, &route, &request);
     let started = Instant::now();
 
     let answer = next.call(request).instrument(span.clone()).await;
@@ -58,7 +66,7 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-fn open_span(method: &'static str, route: &str, headers: &HeaderMap) -> Span {
+fn open_span(method: &'static str, route: &str, request: &ServiceRequest) -> Span {
     let span = info_span!(
         "request",
         otel.name = format!("{method} {route}"),
@@ -68,12 +76,30 @@ fn open_span(method: &'static str, route: &str, headers: &HeaderMap) -> Span {
         http.response.status_code = Empty,
         otel.status_code = Empty,
         trace_id = Empty,
-        // Filled by the handlers that know them.
-        media_id = Empty,
-        origin = Empty,
+        media_id = find_segment(route, request.path(), "{media_id}"),
+        origin = find_segment(route, request.path(), "{server_name}"),
     );
-    trace::join(&span, &FromHeaders(headers));
+    let caller = FromHeaders(request.headers());
+    let is_near = request.peer_addr().is_some_and(|peer| is_near(peer.ip()));
+    trace::join(&span, is_near.then_some(&caller as &dyn Extractor));
     span
+}
+
+/// The segment of the path that stands where the route has `name`: what the client wrote, so
+/// it is not shown if it looks like no id. The router finds it only later.
+fn find_segment<'a>(route: &str, path: &'a str, name: &str) -> Option<&'a str> {
+    let position = route.split('/').position(|segment| segment == name)?;
+    let segment = path.split('/').nth(position)?;
+    let is_plain = segment.bytes().all(|byte| byte.is_ascii_graphic());
+    (is_plain && (1..=LONGEST_ID).contains(&segment.len())).then_some(segment)
+}
+
+/// Whether this address is on our own machine or network.
+fn is_near(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local(),
+    }
 }
 
 fn note_failure(status: StatusCode, error: Option<&Error>) {
@@ -113,10 +139,17 @@ mod tests {
     use crate::trace::tests::{TRACE_ID, TRACEPARENT, current_trace_id, start_traces};
 
     async fn ask(path: &str) -> ServiceResponse<impl MessageBody> {
+        ask_from("127.0.0.1:50000", path).await
+    }
+
+    async fn ask_from(peer: &str, path: &str) -> ServiceResponse<impl MessageBody> {
         let show = web::get().to(async || current_trace_id());
         let fail = web::get().to(async || HttpResponse::BadGateway());
         let app = App::new().wrap(from_fn(http_span)).route("/media/{id}", show).route("/fail", fail);
-        let request = test::TestRequest::get().uri(path).insert_header(("traceparent", TRACEPARENT));
+        let request = test::TestRequest::get()
+            .uri(path)
+            .peer_addr(peer.parse().unwrap())
+            .insert_header(("traceparent", TRACEPARENT));
         test::call_service(&test::init_service(app).await, request.to_request()).await
     }
 
@@ -127,6 +160,37 @@ mod tests {
         let answer = ask("/media/1").await;
 
         assert_eq!(test::read_body(answer).await, TRACE_ID);
+    }
+
+    #[actix_web::test]
+    async fn a_stranger_begins_a_trace_of_its_own() {
+        let _traces = start_traces();
+
+        for (peer, follows) in [
+            ("10.1.2.3:9", true),
+            ("[fd00::1]:9", true),
+            ("[::ffff:192.168.0.1]:9", true),
+            ("198.51.100.7:9", false),
+            ("[2001:db8::1]:9", false),
+        ] {
+            let trace_id = test::read_body(ask_from(peer, "/media/1").await).await;
+
+            assert_eq!(trace_id == TRACE_ID, follows, "{peer}");
+            assert_ne!(trace_id, "00000000000000000000000000000000");
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_ids_of_a_path_are_shown_if_they_look_like_ids() {
+        let route = "/download/{server_name}/{media_id}/{file_name:[^/]*}";
+        let long = format!("/download/a/{}/c", "x".repeat(256));
+
+        assert_eq!(find_segment(route, "/download/a.example/id/c", "{media_id}"), Some("id"));
+        assert_eq!(find_segment(route, "/download/a.example/id/c", "{server_name}"), Some("a.example"));
+        for path in ["/download/a//c", "/download/a", "/download/a/i d/c", "/download/a/\u{1b}/c", &long] {
+            assert_eq!(find_segment(route, path, "{media_id}"), None, "{path}");
+        }
+        assert_eq!(find_segment("unmatched", "/a/b", "{media_id}"), None);
     }
 
     #[actix_web::test]

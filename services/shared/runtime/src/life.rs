@@ -1,10 +1,12 @@
 //! From the start of a process to its end: who must be waited for, and in which order.
 
 use std::{
+    fmt,
     fmt::Display,
     future::Future,
     io,
     num::NonZeroUsize,
+    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -25,8 +27,8 @@ heliograph_settings::settings! {
         /// How long requests in progress may go on after the process was asked to end
         /// (SIGTERM, SIGINT); then they are cut off. A second signal cuts them off at once.
         pub shutdown_grace: Duration = Duration::from_secs(30),
-        /// Threads on which the actors live: uploads in progress, remote origins. Without it,
-        /// one per processor, at most four.
+        /// Threads on which the actors live: uploads in progress, remote origins; at most 1024.
+        /// Without it, one per processor, at most four.
         pub actor_threads: Option<NonZeroUsize> = None,
     }
 }
@@ -59,6 +61,7 @@ pub struct Life {
     /// What `/readyz` tells.
     pub readiness: Readiness,
     servers: TaskTracker,
+    last_steps: LastSteps,
     failure: Arc<Mutex<Option<String>>>,
     grace: Duration,
 }
@@ -73,6 +76,7 @@ impl Life {
             arbiters: Arbiters::start(config.actor_threads.unwrap_or_else(default_threads))?,
             readiness: Readiness::default(),
             servers: TaskTracker::new(),
+            last_steps: LastSteps::default(),
             failure: Arc::default(),
             grace: config.shutdown_grace,
         })
@@ -111,6 +115,12 @@ impl Life {
         }
     }
 
+    /// Does this at the very end, when all tasks have ended or were cut off: such as to send
+    /// what they told.
+    pub fn at_the_end(&self, step: impl Future<Output = ()> + Send + 'static) {
+        self.last_steps.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(step));
+    }
+
     /// Ends the process because something that it cannot go on without has failed.
     pub fn fail(&self, problem: String) {
         tracing::error!("{problem}");
@@ -119,7 +129,7 @@ impl Life {
     }
 
     /// Ends, in order: not ready, accept nothing, finish requests, end background work, stop
-    /// the actors' threads.
+    /// the actors' threads, take the last steps.
     pub async fn end(&self) -> Ended {
         self.readiness.drain();
         self.shutdown.cancel();
@@ -133,11 +143,34 @@ impl Life {
         if !(served && finished) {
             tracing::warn!(requests_finished = served, "the grace is over: what was in progress is cut off");
         }
+        self.take_last_steps().await;
         match self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(problem) => Ended::Failed(problem),
             None if served && finished => Ended::Finished,
             None => Ended::CutOff,
         }
+    }
+
+    async fn take_last_steps(&self) {
+        let steps = std::mem::take(&mut *self.last_steps.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let deadline = Instant::now() + LAST_MOMENT;
+        for step in steps {
+            if timeout_at(deadline, step).await.is_err() {
+                tracing::warn!("the end takes too long: not everything was put away");
+            }
+        }
+    }
+}
+
+type Step = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What is done at the very end, in this order.
+#[derive(Clone, Default)]
+struct LastSteps(Arc<Mutex<Vec<Step>>>);
+
+impl fmt::Debug for LastSteps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LastSteps")
     }
 }
 
@@ -208,6 +241,26 @@ mod tests {
         });
 
         assert_eq!(ended, Ended::Finished);
+    }
+
+    #[actix_rt::test]
+    async fn the_last_steps_come_in_order_after_all_tasks() {
+        let life = life(Duration::from_secs(30));
+        let done = Arc::new(Mutex::new(Vec::new()));
+        for name in ["first", "second"] {
+            let done = Arc::clone(&done);
+            life.at_the_end(async move { done.lock().unwrap().push(name) });
+        }
+        let (idle, noted) = (life.idle.clone(), Arc::clone(&done));
+        life.tasks.spawn(async move {
+            idle.cancelled().await;
+            tokio::task::yield_now().await;
+            noted.lock().unwrap().push("task");
+        });
+
+        life.end().await;
+
+        assert_eq!(*done.lock().unwrap(), ["task", "first", "second"]);
     }
 
     #[actix_rt::test]

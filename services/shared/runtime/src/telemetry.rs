@@ -20,7 +20,7 @@ use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{
     EnvFilter, Layer,
     filter::{FilterExt, filter_fn},
-    layer::SubscriberExt,
+    layer::{Filter, SubscriberExt},
     registry::LookupSpan,
     util::{SubscriberInitExt, TryInitError},
 };
@@ -41,16 +41,22 @@ heliograph_settings::settings! {
         /// How log lines look. Without it, for people on a terminal and JSON elsewhere.
         pub log_format: Option<LogFormat> = None,
         /// What is logged: a level (`error`, `warn`, `info`, `debug`, `trace`), or several
-        /// with the crate that they are for, such as `info,heliograph_api=debug`.
+        /// with the crate that they are for, such as `info,heliograph_api=debug`. Requests of
+        /// strangers that are no HTTP are not logged, unless `actix_http` is named here.
         pub log_filter: LogFilter = LogFilter::default(),
         /// Where an OpenTelemetry collector takes traces by gRPC, such as
         /// `http://collector:4317`. Without it, traces are only seen as ids in the logs.
         pub otlp_endpoint: Option<url::Url> = None,
         /// Which part of the traces that begin here goes to the collector, from 0 to 1.
-        /// Traces that begin elsewhere follow the decision made there.
+        /// Traces that begin elsewhere follow the decision made there: in our other processes,
+        /// or in a reverse proxy on this machine or in a private network (`traceparent`). Such
+        /// a proxy must not pass on that header from strangers.
         pub sample_ratio: SampleRatio = SampleRatio(1.0),
     }
 }
+
+/// The crate that reads requests before any of our code.
+const HTTP_LAYER: &str = "actix_http";
 
 /// What is logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,7 +169,7 @@ fn build_logs<S>(config: &TelemetryConfig) -> impl Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let filter = EnvFilter::new(&config.log_filter.0).or(filter_fn(|metadata| metadata.is_span() && is_ours(metadata)));
+    let filter = build_filter(&config.log_filter);
     let default = if io::stderr().is_terminal() { LogFormat::Human } else { LogFormat::Json };
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     match config.log_format.unwrap_or(default) {
@@ -173,6 +179,17 @@ where
     .with_filter(filter)
 }
 
+fn build_filter<S>(LogFilter(text): &LogFilter) -> impl Filter<S> + use<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    // To it a malformed request is an error: strangers could fill the log.
+    let hears_http = text.contains(HTTP_LAYER);
+    EnvFilter::new(text)
+        .and(filter_fn(move |metadata| hears_http || !metadata.target().starts_with(HTTP_LAYER)))
+        .or(filter_fn(|metadata| metadata.is_span() && is_ours(metadata)))
+}
+
 /// What libraries tell of themselves is no part of our traces.
 fn is_ours(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("heliograph") && *metadata.level() <= Level::INFO
@@ -180,7 +197,45 @@ fn is_ours(metadata: &Metadata<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use tracing::Event;
+    use tracing_subscriber::layer::Context;
+
     use super::*;
+
+    /// Counts what gets through a filter.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<AtomicUsize>);
+
+    impl<S: Subscriber> Layer<S> for Lines {
+        fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn count_lines(filter: &LogFilter, tell: fn()) -> usize {
+        let lines = Lines::default();
+        let logs = tracing_subscriber::registry().with(lines.clone().with_filter(build_filter(filter)));
+        tracing::subscriber::with_default(logs, tell);
+        lines.0.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn strangers_fill_the_log_only_if_the_operator_wants_it() {
+        let malformed = || tracing::error!(target: "actix_http::h1::dispatcher", "stream error: malformed");
+        let ours = || tracing::error!(target: "heliograph_api", "the store failed");
+        let filter = |text: &str| LogFilter(text.to_owned());
+
+        for quiet in [LogFilter::default(), filter("debug"), filter("trace,heliograph_api=info")] {
+            assert_eq!(count_lines(&quiet, malformed), 0, "{quiet:?}");
+            assert_eq!(count_lines(&quiet, ours), 1, "{quiet:?}");
+        }
+        assert_eq!(count_lines(&filter("info,actix_http=error"), malformed), 1);
+    }
 
     #[test]
     fn filters_and_ratios_are_checked_when_they_are_read() {

@@ -9,11 +9,13 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 /// Makes the caller's span the parent of `span`, which has just been created and has an
-/// empty field `trace_id`; fills that.
-pub(crate) fn join(span: &Span, carrier: &dyn Extractor) {
-    let parent =
-        global::get_text_map_propagator(|propagator| propagator.extract_with_context(&Context::new(), carrier));
-    if parent.span().span_context().is_valid() {
+/// empty field `trace_id`; fills that. Without a `carrier`, a new trace begins.
+pub(crate) fn join(span: &Span, carrier: Option<&dyn Extractor>) {
+    let extract =
+        |carrier| global::get_text_map_propagator(|found| found.extract_with_context(&Context::new(), carrier));
+    if let Some(parent) = carrier.map(extract)
+        && parent.span().span_context().is_valid()
+    {
         // Fails only without the OpenTelemetry layer: then there is nothing to join.
         let _ = span.set_parent(parent);
     }

@@ -73,9 +73,12 @@ impl Document {
         tables.iter().enumerate().map(|(index, table)| self.fill(&path(index), table)).collect()
     }
 
-    /// Notes a contradiction that no single value shows.
+    /// Notes what is wrong with a value that could be read. Of a key only the first problem is
+    /// told: the others mostly follow from it.
     pub fn problem(&mut self, key: &str, message: impl Into<String>) {
-        self.problems.push(key, message);
+        if self.problems.iter().all(|problem| problem.key != key) {
+            self.problems.push(key, message);
+        }
     }
 
     /// `settings` if nothing is wrong; what nobody took is unknown, and wrong.
@@ -166,6 +169,32 @@ mod tests {
             keys,
             ["example.on", "example.size", "example.spn", "other", "environment variable HELIOGRAPH_NO_SUCH"]
         );
+    }
+
+    #[test]
+    fn of_a_key_the_first_problem_is_told() {
+        let mut document = Document::new("[example]\nsize = \"big\"", [], &[]);
+        let example: Example = document.section("example");
+
+        for key in ["example.size", "example.span", "example.span"] {
+            document.problem(key, "follows");
+        }
+
+        let problems = document.finish(example).unwrap_err();
+        let told: Vec<_> =
+            problems.iter().map(|problem| (problem.key.as_str(), problem.message == "follows")).collect();
+        assert_eq!(told, [("example.size", false), ("example.span", true)]);
+    }
+
+    #[test]
+    fn a_span_is_no_longer_than_a_century() {
+        let file = |span| format!("[example]\nspan = \"{span}\"");
+
+        for (span, is_good) in [("0s", true), ("100y", true), ("101y", false), ("1000000000000y", false)] {
+            let mut document = Document::new(&file(span), [], &[]);
+            let example: Example = document.section("example");
+            assert_eq!(document.finish(example).is_ok(), is_good, "{span}");
+        }
     }
 
     #[test]

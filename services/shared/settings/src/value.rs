@@ -113,10 +113,14 @@ impl Setting for bool {
     }
 }
 
+/// The longest span: added to the present it is still a time, on every clock.
+const CENTURY: Duration = Duration::from_hours(100 * 366 * 24);
+
 impl Setting for Duration {
     fn read(value: &Value) -> Result<Self, String> {
-        let expected = || format!("must be a time span such as \"30s\" or \"24h\", not {value}");
-        humantime::parse_duration(value.as_str().ok_or_else(expected)?).map_err(|_| expected())
+        let expected = || format!("must be a time span such as \"30s\" or \"24h\", at most 100 years, not {value}");
+        let span = humantime::parse_duration(value.as_str().ok_or_else(expected)?).ok();
+        span.filter(|span| *span <= CENTURY).ok_or_else(expected)
     }
 
     fn show(&self) -> Option<Value> {

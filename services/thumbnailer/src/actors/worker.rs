@@ -13,14 +13,17 @@ use std::{
 
 use actix::prelude::*;
 use bytes::Bytes;
-use heliograph_types::ThumbnailSpec;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::{error::RenderError, metrics, render::Rendered, resize::Scratch};
+use crate::{
+    error::RenderError,
+    metrics,
+    render::{Rendered, Wanted},
+    resize::Scratch,
+};
 
 /// How a file becomes a thumbnail; tests put their own in its place.
-pub(crate) type Renderer =
-    Arc<dyn Fn(&mut Scratch, Bytes, &ThumbnailSpec) -> Result<Rendered, RenderError> + Send + Sync>;
+pub(crate) type Renderer = Arc<dyn Fn(&mut Scratch, Bytes, &Wanted) -> Result<Rendered, RenderError> + Send + Sync>;
 
 /// Renders on a thread of its own.
 pub(crate) struct RenderWorker {
@@ -47,7 +50,7 @@ pub(crate) struct RenderPicture {
     /// The file.
     pub(crate) file: Bytes,
     /// Which thumbnail of it.
-    pub(crate) spec: ThumbnailSpec,
+    pub(crate) wanted: Wanted,
     /// Whether anybody still waits.
     pub(crate) is_awaited: Box<dyn Fn() -> bool + Send>,
     /// The admission: room in memory for the file.
@@ -60,12 +63,12 @@ impl Handler<RenderPicture> for RenderWorker {
     type Result = Result<Rendered, RenderError>;
 
     fn handle(&mut self, job: RenderPicture, ctx: &mut Self::Context) -> Self::Result {
-        let RenderPicture { file, spec, is_awaited, permit } = job;
+        let RenderPicture { file, wanted, is_awaited, permit } = job;
         if !is_awaited() {
             return Err(RenderError::Abandoned);
         }
         let started = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| (self.renderer)(&mut self.scratch, file, &spec)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| (self.renderer)(&mut self.scratch, file, &wanted)));
         metrics::rendered(started.elapsed());
         drop(permit);
         outcome.unwrap_or_else(|_| {

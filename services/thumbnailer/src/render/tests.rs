@@ -22,8 +22,12 @@ fn spec(width: u32, height: u32, method: ThumbnailMethod) -> ThumbnailSpec {
     ThumbnailSpec { width, height, method, animated: false }
 }
 
+fn exactly(width: u32, height: u32, method: ThumbnailMethod) -> Wanted {
+    Wanted::exactly(spec(width, height, method))
+}
+
 fn thumbnail(file: &[u8], spec: &ThumbnailSpec) -> Rendered {
-    render(&mut Scratch::default(), Bytes::copy_from_slice(file), spec, &LIMITS).unwrap()
+    render(&mut Scratch::default(), Bytes::copy_from_slice(file), &Wanted::exactly(*spec), &LIMITS).unwrap()
 }
 
 fn seen(file: &[u8], width: u32, height: u32, method: ThumbnailMethod) -> Seen {
@@ -31,7 +35,7 @@ fn seen(file: &[u8], width: u32, height: u32, method: ThumbnailMethod) -> Seen {
 }
 
 fn refusal(file: &[u8]) -> RenderError {
-    render(&mut Scratch::default(), Bytes::copy_from_slice(file), &spec(32, 32, Crop), &LIMITS).unwrap_err()
+    render(&mut Scratch::default(), Bytes::copy_from_slice(file), &exactly(32, 32, Crop), &LIMITS).unwrap_err()
 }
 
 fn size(width: u32, height: u32) -> Size {
@@ -326,7 +330,7 @@ fn no_metadata_is_kept_at_any_size() {
 fn the_same_picture_gives_the_same_bytes_whatever_was_rendered_before() {
     let (first, other) = (crate::sample_picture(), png_header(1, 1));
     let mut scratch = Scratch::default();
-    let mut make = |file: &[u8]| render(&mut scratch, Bytes::copy_from_slice(file), &spec(96, 96, Crop), &LIMITS);
+    let mut make = |file: &[u8]| render(&mut scratch, Bytes::copy_from_slice(file), &exactly(96, 96, Crop), &LIMITS);
 
     let before = make(&first).unwrap();
     make(&other).unwrap();

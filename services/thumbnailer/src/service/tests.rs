@@ -7,15 +7,20 @@ use std::sync::{
     mpsc,
 };
 
+use futures_util::StreamExt;
 use heliograph_blobs::{LocalStore, StorageConfig};
 use heliograph_leases::EmbeddedState;
+use heliograph_proto::{contract_suite, testing::Way};
 use heliograph_types::{SystemClock, ThumbnailMethod::Crop, ThumbnailMethod::Scale, Timestamp};
+use jpeg_encoder::ColorType::Luma;
 use tempfile::TempDir;
 
 use super::*;
 
 struct Room {
     service: Arc<Thumbnailer>,
+    /// The same, as callers reach it.
+    contract: Arc<dyn ThumbnailService>,
     deps: Deps,
     _folder: TempDir,
 }
@@ -32,7 +37,17 @@ fn open(change: impl FnOnce(&mut ThumbnailsConfig), renderer: Option<Renderer>) 
         Some(renderer) => Thumbnailer::start_with(config, deps.clone(), renderer),
         None => Thumbnailer::start(config, deps.clone()),
     };
-    Room { service, deps, _folder: folder }
+    Room { contract: Arc::clone(&service) as Arc<dyn ThumbnailService>, service, deps, _folder: folder }
+}
+
+contract_suite! {
+    a_thumbnail_is_made_once_and_then_stored,
+    requests_of_many_sizes_store_few_thumbnails_none_too_small,
+    what_cannot_be_had_is_refused_with_its_reason,
+    the_claimed_type_does_not_count_among_pictures,
+    callers_at_once_share_one_render_per_kind,
+    a_full_queue_refuses_at_once_and_recovers,
+    a_thumbnail_that_the_contract_cannot_carry_is_refused_and_not_stored,
 }
 
 fn mxc(id: &str) -> Mxc {
@@ -44,6 +59,11 @@ fn request(id: &str, width: u32, height: u32) -> Render {
 }
 
 impl Room {
+    /// The same, reached this way.
+    async fn by(self, way: Way) -> Self {
+        Self { contract: way.to_thumbnails(self.contract).await, ..self }
+    }
+
     async fn add(&self, id: &str, content_type: &str, content: &[u8]) {
         self.add_as(id, content_type, content, true).await;
     }
@@ -66,13 +86,18 @@ impl Room {
         self.deps.catalog.create(&record).await.unwrap();
     }
 
+    async fn stored_thumbnails(&self) -> usize {
+        let stored: Vec<_> = self.deps.blobs.list(&Key::new("thumbs").unwrap()).collect().await;
+        stored.len()
+    }
+
     async fn code(&self, request: Render) -> ErrorCode {
-        self.service.render(request).await.unwrap_err().code
+        self.contract.render(request).await.unwrap_err().code
     }
 
     /// Asks in a task of its own.
     fn ask(&self, request: Render) -> tokio::task::JoinHandle<Result<Thumbnail, Failure>> {
-        let service = Arc::clone(&self.service);
+        let service = Arc::clone(&self.contract);
         self.deps.tasks.spawn(async move { service.render(request).await })
     }
 }
@@ -93,26 +118,87 @@ fn gate() -> (Gate, Renderer) {
         counter.fetch_add(1, Ordering::SeqCst);
         start.send(()).unwrap();
         wait.lock().unwrap_or_else(PoisonError::into_inner).recv().unwrap();
-        Ok(Rendered { format: Format::Jpeg, image: file })
+        Ok(Rendered { for_all: true, format: Format::Jpeg, image: file })
     });
     (Gate { begun, leave, started }, renderer)
 }
 
-#[actix::test]
-async fn a_thumbnail_is_made_once_and_then_stored() {
-    let room = open(|_| {}, None);
+async fn a_thumbnail_is_made_once_and_then_stored(way: Way) {
+    let room = open(|_| {}, None).by(way).await;
     room.add("sun", "image/jpeg", &crate::sample_picture()).await;
 
-    let first = room.service.render(request("sun", 320, 240)).await.unwrap();
+    let first = room.contract.render(request("sun", 320, 240)).await.unwrap();
     let stored =
         room.deps.blobs.get(&thumbnail_key(&mxc("sun"), &request("sun", 320, 240).spec), 1 << 20).await.unwrap();
     // Gone: only the stored thumbnail can answer now.
     room.deps.blobs.delete(&Key::new("blobs/sun").unwrap()).await.unwrap();
-    let second = room.service.render(request("sun", 320, 240)).await.unwrap();
+    let second = room.contract.render(request("sun", 320, 240)).await.unwrap();
 
     assert_eq!(first.content_type.as_str(), "image/jpeg");
     assert_eq!((&stored, &first), (&first.image, &second));
     assert_eq!(room.code(request("sun", 640, 480)).await, ErrorCode::NotFound);
+}
+
+async fn requests_of_many_sizes_store_few_thumbnails_none_too_small(way: Way) {
+    let room = open(|_| {}, None).by(way).await;
+    room.add("sun", "image/jpeg", &crate::sample_picture()).await;
+
+    for (width, height, stored, size) in [
+        (100, 100, "320x240-scale", (320, 240)),
+        (320, 240, "320x240-scale", (320, 240)),
+        (641, 10, "800x600-scale", (640, 480)),
+        (40, 40, "48x48-crop", (48, 48)),
+        (96, 96, "96x96-crop", (96, 96)),
+    ] {
+        let method = if stored.ends_with("crop") { Crop } else { Scale };
+        let spec = ThumbnailSpec { width, height, method, animated: false };
+        let thumbnail = room.contract.render(Render { mxc: mxc("sun"), spec }).await.unwrap();
+
+        let header = crate::decode::Header::read(&thumbnail.image, u64::MAX).unwrap();
+        assert_eq!((header.size().width, header.size().height), size, "{spec}");
+        let form = spec.stored_form().unwrap();
+        assert_eq!(form.to_string(), stored);
+        assert_eq!(room.deps.blobs.get(&thumbnail_key(&mxc("sun"), &form), 1 << 20).await.unwrap(), thumbnail.image);
+    }
+    assert_eq!(room.stored_thumbnails().await, 4);
+}
+
+#[actix::test]
+async fn a_crop_whose_shape_nobody_else_has_is_made_exactly_and_not_stored() {
+    let room = open(|_| {}, None);
+    room.add("sun", "image/jpeg", &crate::sample_picture()).await;
+    room.add("flat", "image/jpeg", &crate::testing::Jpeg::new(200, 80, Luma).encode(&[99; 200 * 80])).await;
+
+    // The second would be stored as 96x96, which the picture cannot fill: it would be no square.
+    for (id, asked, size) in [("sun", (100, 41), (100, 41)), ("flat", (70, 70), (70, 70)), ("flat", (96, 96), (96, 80))]
+    {
+        let spec = ThumbnailSpec { width: asked.0, height: asked.1, method: Crop, animated: false };
+        let thumbnail = room.service.render(Render { mxc: mxc(id), spec }).await.unwrap();
+
+        let header = crate::decode::Header::read(&thumbnail.image, u64::MAX).unwrap();
+        assert_eq!((header.size().width, header.size().height), size, "{id} {spec}");
+    }
+    assert_eq!(room.stored_thumbnails().await, 0);
+}
+
+#[actix::test]
+async fn a_file_that_was_no_good_is_not_tried_again_at_once() {
+    let tried = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&tried);
+    let renderer: Renderer = Arc::new(move |_, _, _| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Err(RenderError::TooManyPixels { pixels: 2, most: 1 })
+    });
+    let room = open(|_| {}, Some(renderer));
+    room.add("ours", "image/jpeg", b"\xff\xd8\xff").await;
+    room.add_as("theirs", "image/jpeg", b"\xff\xd8\xff", false).await;
+
+    for side in [32, 96, 640] {
+        assert_eq!(room.code(request("ours", side, side)).await, ErrorCode::TooLarge);
+        assert_eq!(room.code(request("theirs", side, side)).await, ErrorCode::RemoteTooLarge);
+    }
+
+    assert_eq!(tried.load(Ordering::SeqCst), 2);
 }
 
 #[actix::test]
@@ -129,9 +215,8 @@ async fn a_stored_thumbnail_that_is_no_picture_is_made_anew() {
     assert_eq!(room.deps.blobs.get(&key, 1 << 20).await.unwrap(), thumbnail.image);
 }
 
-#[actix::test]
-async fn what_cannot_be_had_is_refused_with_its_reason() {
-    let room = open(|config| config.max_source_size = bytesize::ByteSize::kib(200), None);
+async fn what_cannot_be_had_is_refused_with_its_reason(way: Way) {
+    let room = open(|config| config.max_source_size = bytesize::ByteSize::kib(200), None).by(way).await;
     room.add("text", "text/plain", &crate::sample_picture()).await;
     room.add("noise", "application/octet-stream", &crate::sample_picture()).await;
     room.add("svg", "image/svg+xml", b"<svg/>").await;
@@ -158,18 +243,17 @@ async fn what_cannot_be_had_is_refused_with_its_reason() {
     }
 }
 
-#[actix::test]
-async fn the_claimed_type_does_not_count_among_pictures() {
-    let room = open(|_| {}, None);
+async fn the_claimed_type_does_not_count_among_pictures(way: Way) {
+    let room = open(|_| {}, None).by(way).await;
     room.add("sun", "IMAGE/webp; q=1", &crate::sample_picture()).await;
 
-    assert_eq!(room.service.render(request("sun", 32, 32)).await.unwrap().content_type.as_str(), "image/jpeg");
+    assert_eq!(room.contract.render(request("sun", 32, 32)).await.unwrap().content_type.as_str(), "image/jpeg");
 }
 
 #[actix::test]
-async fn absurd_sizes_are_clamped_and_share_one_thumbnail() {
+async fn absurd_sizes_share_one_thumbnail() {
     let (mut gate, renderer) = gate();
-    let room = open(|config| config.max_width = std::num::NonZeroU32::new(1000).unwrap(), Some(renderer));
+    let room = open(|_| {}, Some(renderer));
     room.add("sun", "image/jpeg", b"\xff\xd8\xff").await;
     gate.leave.send(()).unwrap();
 
@@ -182,10 +266,9 @@ async fn absurd_sizes_are_clamped_and_share_one_thumbnail() {
     assert_eq!(gate.begun.load(Ordering::SeqCst), 1);
 }
 
-#[actix::test]
-async fn callers_at_once_share_one_render_per_kind() {
+async fn callers_at_once_share_one_render_per_kind(way: Way) {
     let (mut gate, renderer) = gate();
-    let room = open(|_| {}, Some(renderer));
+    let room = open(|_| {}, Some(renderer)).by(way).await;
     room.add("sun", "image/jpeg", b"\xff\xd8\xff").await;
     let other =
         Render { spec: ThumbnailSpec { method: Crop, ..request("sun", 32, 32).spec }, ..request("sun", 32, 32) };
@@ -268,28 +351,29 @@ async fn what_nobody_awaits_any_more_is_not_begun() {
     assert_eq!(room.service.studio.files.available_permits(), FILES_PER_WORKER);
 }
 
-#[actix::test]
-async fn a_full_queue_refuses_at_once_and_recovers() {
+async fn a_full_queue_refuses_at_once_and_recovers(way: Way) {
     let (mut gate, renderer) = gate();
-    let room = open(|config| config.queue_limit = std::num::NonZeroUsize::MIN, Some(renderer));
+    let room = open(|config| config.queue_limit = std::num::NonZeroUsize::MIN, Some(renderer)).by(way).await;
     for id in ["a", "b"] {
         room.add(id, "image/jpeg", b"\xff\xd8\xff").await;
     }
 
     let first = room.ask(request("a", 32, 32));
     gate.started.recv().await.unwrap();
-    let refused = room.service.render(request("b", 32, 32)).await.unwrap_err();
+    let refused = room.contract.render(request("b", 32, 32)).await.unwrap_err();
     gate.leave.send(()).unwrap();
     first.await.unwrap().unwrap();
 
     assert_eq!((refused.code, refused.retry_after), (ErrorCode::LimitExceeded, Some(RETRY_AFTER)));
-    assert!(room.service.render(request("a", 32, 32)).await.is_ok(), "stored ones need no room");
+    assert!(room.contract.render(request("a", 32, 32)).await.is_ok(), "stored ones need no room");
     gate.leave.send(()).unwrap();
-    assert!(room.service.render(request("b", 32, 32)).await.is_ok());
+    assert!(room.contract.render(request("b", 32, 32)).await.is_ok());
 }
 
 #[actix::test]
 async fn who_waits_too_long_is_sent_away_to_come_again() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let _counted = ::metrics::set_default_local_recorder(&recorder);
     let (mut gate, renderer) = gate();
     let room = open(|config| config.timeout = Duration::from_millis(1), Some(renderer));
     room.add("sun", "image/jpeg", b"\xff\xd8\xff").await;
@@ -306,6 +390,36 @@ async fn who_waits_too_long_is_sent_away_to_come_again() {
     drop(studio);
 
     assert_eq!(failure.code, ErrorCode::LimitExceeded);
+    let counted = recorder.handle().render();
+    assert!(counted.lines().any(|line| line.starts_with("heliograph_thumbnail_timeouts_total ")), "{counted}");
+}
+
+#[actix::test]
+async fn a_render_outlives_the_runtime_of_the_caller_who_asked_first() {
+    let (mut gate, renderer) = gate();
+    let room = open(|_| {}, Some(renderer));
+    room.add("sun", "image/jpeg", b"\xff\xd8\xff").await;
+    let (leave, left) = tokio::sync::oneshot::channel::<()>();
+    let service = Arc::clone(&room.service);
+    let elsewhere = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            tokio::select! {
+                _ = service.render(request("sun", 32, 32)) => panic!("nothing is rendered yet"),
+                _ = left => {}
+            }
+        });
+    });
+    gate.started.recv().await.unwrap();
+    let second = room.ask(request("sun", 32, 32));
+    tokio::task::yield_now().await;
+
+    leave.send(()).unwrap();
+    elsewhere.join().unwrap();
+    gate.leave.send(()).unwrap();
+
+    assert!(second.await.unwrap().is_ok());
+    assert_eq!(gate.begun.load(Ordering::SeqCst), 1);
 }
 
 #[actix::test]
@@ -314,14 +428,16 @@ async fn a_decoder_that_panics_costs_one_thumbnail_and_no_thread() {
     let first = Arc::clone(&panics);
     let renderer: Renderer = Arc::new(move |_, file, _| {
         assert!(!first.load(Ordering::SeqCst), "a fault in a decoder, on purpose");
-        Ok(Rendered { format: Format::Png, image: file })
+        Ok(Rendered { for_all: true, format: Format::Png, image: file })
     });
     let room = open(|_| {}, Some(renderer));
-    room.add("sun", "image/png", b"\x89PNG\r\n\x1a\n").await;
-
     // More often than there are threads.
-    for _ in 0..5 {
-        assert_eq!(room.code(request("sun", 32, 32)).await, ErrorCode::CannotThumbnail);
+    for id in ["a", "b", "c", "d", "e", "sun"] {
+        room.add(id, "image/png", b"\x89PNG\r\n\x1a\n").await;
+    }
+
+    for id in ["a", "b", "c", "d", "e"] {
+        assert_eq!(room.code(request(id, 32, 32)).await, ErrorCode::CannotThumbnail);
     }
     panics.store(false, Ordering::SeqCst);
 
@@ -329,24 +445,15 @@ async fn a_decoder_that_panics_costs_one_thumbnail_and_no_thread() {
     assert_eq!(room.service.studio.files.available_permits(), FILES_PER_WORKER);
 }
 
-#[actix::test]
-async fn a_thumbnail_that_the_contract_cannot_carry_is_refused_and_not_stored() {
+async fn a_thumbnail_that_the_contract_cannot_carry_is_refused_and_not_stored(way: Way) {
     let huge = Bytes::from(vec![0xff; 1 + (32 << 20)]);
-    let renderer: Renderer = Arc::new(move |_, _, _| Ok(Rendered { format: Format::Png, image: huge.clone() }));
-    let room = open(|_| {}, Some(renderer));
+    let renderer: Renderer =
+        Arc::new(move |_, _, _| Ok(Rendered { for_all: true, format: Format::Png, image: huge.clone() }));
+    let room = open(|_| {}, Some(renderer)).by(way).await;
     room.add("noise", "image/png", b"\x89PNG\r\n\x1a\n").await;
-    let wanted = request("noise", 9000, 9000);
+    let wanted = request("noise", 32_768, 32_768);
     let key = thumbnail_key(&wanted.mxc, &wanted.spec);
 
     assert_eq!(room.code(wanted).await, ErrorCode::TooLarge);
     assert!(room.deps.blobs.size_of(&key).await.unwrap_err().is_not_found());
-}
-
-#[actix::test]
-async fn it_can_stand_behind_the_contract() {
-    let room = open(|_| {}, None);
-    room.add("sun", "image/jpeg", &crate::sample_picture()).await;
-    let service: Arc<dyn ThumbnailService> = room.service;
-
-    assert!(service.render(request("sun", 96, 96)).await.is_ok());
 }

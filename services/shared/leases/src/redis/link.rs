@@ -87,14 +87,19 @@ impl Trouble {
     }
 }
 
+/// What leads to the server at `url`, which is not asked; the error does not show the URL.
+pub(super) fn client(url: &Secret<String>) -> Result<Client, String> {
+    let server = url.expose().as_str().into_connection_info().map_err(|error| error.to_string())?;
+    // Scores come as text in this version, and so without loss.
+    let settings = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
+    Client::open(server.set_redis_settings(settings)).map_err(|error| error.to_string())
+}
+
 impl Link {
     pub(super) fn new(config: &StateConfig) -> Result<Self, StateError> {
         let unusable = |reason: String| StateError { context: "setting redis_url".to_owned(), reason };
-        let url = config.redis_url.as_ref().map(Secret::expose).ok_or_else(|| unusable("it is not set".to_owned()))?;
-        let server = url.as_str().into_connection_info().map_err(|error| unusable(error.to_string()))?;
-        // Scores come as text in this version, and so without loss.
-        let settings = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
-        let client = Client::open(server.set_redis_settings(settings)).map_err(|error| unusable(error.to_string()))?;
+        let url = config.redis_url.as_ref().ok_or_else(|| unusable("it is not set".to_owned()))?;
+        let client = client(url).map_err(unusable)?;
         Ok(Self {
             address: client.get_connection_info().addr().to_string(),
             client,

@@ -225,7 +225,9 @@ async fn errors_name_the_server_and_never_the_password() {
 
 #[tokio::test]
 async fn a_url_that_cannot_be_understood_is_refused_without_showing_it() {
-    for url in ["redis:hunter2", "http://name:hunter2@host", "redis://name:hunter2@host:99999", ""] {
+    for url in
+        ["redis:hunter2", "http://name:hunter2@host", "redis://name:hunter2@host:99999", "redis://", "redis:///0", ""]
+    {
         let config = StateConfig { redis_url: Some(Secret::new(url.to_owned())), ..StateConfig::default() };
 
         let refused = RedisState::connect(&config, &TaskTracker::new(), CancellationToken::new());

@@ -33,7 +33,7 @@ fn the_pixel_limit_itself_is_allowed() {
     let file = png_file(40, 25, PngColor::Grayscale, BitDepth::Eight, &[9; 1000]);
     let make = |most_pixels| {
         let limits = Limits { most_pixels, ..LIMITS };
-        render(&mut Scratch::default(), file.clone().into(), &spec(32, 32, Crop), &limits)
+        render(&mut Scratch::default(), file.clone().into(), &exactly(32, 32, Crop), &limits)
     };
 
     assert!(make(1000).is_ok());
@@ -127,6 +127,10 @@ fn specimens() -> Vec<(&'static str, Vec<u8>)> {
 
 /// Cuts, flips, overwrites, repeats or removes something.
 fn harm(file: &mut Vec<u8>, random: &mut StdRng) {
+    if file.is_empty() {
+        // An earlier harm took all of it.
+        return;
+    }
     let at = random.random_range(0..file.len());
     let span = random.random_range(1..=16).min(file.len() - at);
     match random.random_range(0..6) {
@@ -160,7 +164,8 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 #[test]
 fn harmed_files_are_refused_or_rendered() {
-    let seed: u64 = rand::random();
+    // The same harm each time, unless somebody wants to look for more.
+    let seed: u64 = std::env::var("HELIOGRAPH_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(2026);
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let mut panics = 0;
@@ -174,17 +179,15 @@ fn harmed_files_are_refused_or_rendered() {
             if name.contains("PNG") && round % 4 != 0 {
                 mend_checksums(&mut harmed);
             }
-            let wanted = spec(random.random_range(1..70), random.random_range(1..70), [Crop, Scale][round % 2]);
+            let spec = spec(random.random_range(1..70), random.random_range(1..70), [Crop, Scale][round % 2]);
+            let wanted = Wanted::exactly(spec);
             let limits = Limits { most_pixels: 1_000_000, ..LIMITS };
             let outcome =
                 catch_unwind(AssertUnwindSafe(|| render(&mut Scratch::default(), harmed.into(), &wanted, &limits)));
             match outcome {
                 Ok(Ok(thumbnail)) => {
                     let size = Seen::open(&thumbnail.image).size;
-                    assert!(
-                        size.width <= wanted.width.max(61) && size.height <= wanted.height.max(61),
-                        "{name} {round}"
-                    );
+                    assert!(size.width <= spec.width.max(61) && size.height <= spec.height.max(61), "{name} {round}");
                     rendered += 1;
                 }
                 Ok(Err(_)) => {}

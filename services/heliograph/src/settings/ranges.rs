@@ -1,0 +1,139 @@
+//! What a value alone shows to be wrong: spans of no length, numbers that no machine or format has.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use super::{Found, Settings, homeserver_key};
+
+/// Threads of one kind: more than any machine has cores.
+const MOST_THREADS: usize = 1024;
+
+/// There is room for all of them from the start.
+const MOST_REMEMBERED_TOKENS: usize = 10_000_000;
+
+/// All values out of their range, by key.
+pub(super) fn find(settings: &Settings) -> Found {
+    let mut found = Found::new();
+    check_spans(settings, &mut found);
+    check_numbers(settings, &mut found);
+    found
+}
+
+/// With no time, everything would be out of time at once. Of other spans zero has a meaning:
+/// not to wait, not to remember.
+fn check_spans(settings: &Settings, found: &mut Found) {
+    let Settings { api, state, uploads, thumbnails, federation, cluster, .. } = settings;
+    let spans = [
+        ("api.head_timeout", api.head_timeout),
+        ("api.body_timeout", api.body_timeout),
+        ("state.timeout", state.timeout),
+        ("uploads.unused_lifetime", uploads.unused_lifetime),
+        ("uploads.idle_timeout", uploads.idle_timeout),
+        ("uploads.max_duration", uploads.max_duration),
+        ("uploads.sweep_interval", uploads.sweep_interval),
+        ("thumbnails.timeout", thumbnails.timeout),
+        ("federation.connect_timeout", federation.connect_timeout),
+        ("federation.read_timeout", federation.read_timeout),
+        ("federation.fetch_timeout", federation.fetch_timeout),
+        ("cluster.uploads_timeout", cluster.uploads_timeout),
+        ("cluster.thumbnails_timeout", cluster.thumbnails_timeout),
+        ("cluster.federation_timeout", cluster.federation_timeout),
+    ];
+    let homeservers = settings.homeservers.iter().enumerate();
+    let spans = homeservers
+        .map(|(index, homeserver)| (homeserver_key(index, "timeout"), homeserver.timeout))
+        .chain(spans.map(|(key, span)| (key.to_owned(), span)));
+    let zero = spans.filter(|(_, span)| *span == Duration::ZERO);
+    found.extend(zero.map(|(key, _)| (key, "must be longer than zero".to_owned())));
+}
+
+fn check_numbers(settings: &Settings, found: &mut Found) {
+    let threads = [
+        ("api.workers", settings.api.workers),
+        ("thumbnails.workers", settings.thumbnails.workers),
+        ("process.actor_threads", settings.process.actor_threads),
+    ];
+    for (key, threads) in threads {
+        check_most(key.to_owned(), threads.map_or(0, NonZeroUsize::get), MOST_THREADS, found);
+    }
+    for (index, homeserver) in settings.homeservers.iter().enumerate() {
+        let tokens = homeserver.max_remembered_tokens.get();
+        check_most(homeserver_key(index, "max_remembered_tokens"), tokens, MOST_REMEMBERED_TOKENS, found);
+    }
+    let quality = settings.thumbnails.jpeg_quality;
+    if !(1..=100).contains(&quality) {
+        found.push(("thumbnails.jpeg_quality".to_owned(), format!("must be from 1 to 100, not {quality}")));
+    }
+}
+
+fn check_most(key: String, value: usize, most: usize, found: &mut Found) {
+    if value > most {
+        found.push((key, format!("must be at most {most}, not {value}")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Role;
+
+    fn keys(section: &str, lines: &str) -> Vec<String> {
+        // What does not fit to other settings is not asked for here.
+        let (settings, _) = Settings::read(&format!("{section}\n{lines}"), [], &[]);
+        find(&settings).into_iter().map(|(key, _)| key).collect()
+    }
+
+    #[test]
+    fn the_defaults_are_in_range() {
+        assert_eq!(keys("", ""), [""; 0]);
+    }
+
+    #[test]
+    fn a_span_without_which_nothing_works_is_not_zero() {
+        for (section, fields) in [
+            ("homeserver", &["timeout"][..]),
+            ("api", &["head_timeout", "body_timeout"]),
+            ("state", &["timeout"]),
+            ("uploads", &["unused_lifetime", "idle_timeout", "max_duration", "sweep_interval"]),
+            ("thumbnails", &["timeout"]),
+            ("federation", &["connect_timeout", "read_timeout", "fetch_timeout"]),
+            ("cluster", &["uploads_timeout", "thumbnails_timeout", "federation_timeout"]),
+        ] {
+            let header = if section == "homeserver" { "[[homeserver]]".to_owned() } else { format!("[{section}]") };
+            for field in fields {
+                assert_eq!(keys(&header, &format!("{field} = \"0s\"")), [format!("{section}.{field}")]);
+                assert_eq!(keys(&header, &format!("{field} = \"1ms\"")), [""; 0]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_span_of_which_zero_has_a_meaning_may_be_zero() {
+        let files = [
+            "[process]\nshutdown_grace = \"0s\"",
+            "[api]\nmax_wait = \"0s\"",
+            "[federation]\nremember_failed = \"0s\"",
+        ];
+
+        for file in files {
+            assert!(Settings::load(file, [], &[], Role::Serve).is_ok(), "{file}");
+        }
+    }
+
+    #[test]
+    fn there_are_not_more_threads_than_any_machine_has_cores() {
+        for (section, field) in [("api", "workers"), ("thumbnails", "workers"), ("process", "actor_threads")] {
+            let header = format!("[{section}]");
+            assert_eq!(keys(&header, &format!("{field} = 99999999")), [format!("{section}.{field}")]);
+            assert_eq!(keys(&header, &format!("{field} = 1024")), [""; 0]);
+        }
+        let tokens = "max_remembered_tokens = 1000000000000";
+        assert_eq!(keys("[[homeserver]]\n[[homeserver]]", tokens), ["homeserver[1].max_remembered_tokens"]);
+    }
+
+    #[test]
+    fn quality_is_a_percentage() {
+        for (quality, bad) in [(0, true), (1, false), (100, false), (101, true)] {
+            assert_eq!(!keys("[thumbnails]", &format!("jpeg_quality = {quality}")).is_empty(), bad, "{quality}");
+        }
+    }
+}

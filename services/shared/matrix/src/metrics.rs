@@ -1,0 +1,8 @@
+//! Every metric of this library.
+
+use metrics::counter;
+
+/// A question about a token was not asked: too many are open.
+pub(crate) fn whoami_limited() {
+    counter!("heliograph_whoami_limited_total").increment(1);
+}

@@ -1,0 +1,100 @@
+//! Files that were no good: remembered for a while, so that a hostile one costs its time on
+//! the processor once, and not with each request.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use heliograph_types::ThumbnailSpec;
+use lru::LruCache;
+
+use crate::{error::RenderError, render::Wanted};
+
+/// Files remembered, about 200 bytes each.
+const MOST: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+/// Content never changes, but our decoders and limits may.
+const LIFETIME: Duration = Duration::from_mins(5);
+
+/// By the key of the blob; some reasons hold for one thumbnail alone.
+type Subject = (String, Option<ThumbnailSpec>);
+
+/// Why thumbnails could not be made a short while ago.
+pub(crate) struct Refusals(Mutex<LruCache<Subject, (RenderError, Instant)>>);
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(MOST)))
+    }
+}
+
+impl Refusals {
+    /// Why there is no such thumbnail of `blob`, if that is known.
+    pub(crate) fn find(&self, blob: &str, wanted: &Wanted, now: Instant) -> Option<RenderError> {
+        let mut refusals = self.lock();
+        [None, Some(wanted.exact)].into_iter().find_map(|spec| {
+            let (error, at) = refusals.get(&(blob.to_owned(), spec))?;
+            (now.saturating_duration_since(*at) < LIFETIME).then(|| error.clone())
+        })
+    }
+
+    /// Remembers why there is none, if asking again cannot help.
+    pub(crate) fn note(&self, blob: &str, wanted: &Wanted, error: &RenderError, now: Instant) {
+        let spec = match error {
+            RenderError::UnknownFormat
+            | RenderError::Broken(_)
+            | RenderError::TooManyPixels { .. }
+            | RenderError::DecoderPanicked => None,
+            RenderError::TooManyBytes { .. } => Some(wanted.exact),
+            RenderError::Abandoned => return,
+        };
+        self.lock().put((blob.to_owned(), spec), (error.clone(), now));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LruCache<Subject, (RenderError, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use heliograph_types::ThumbnailMethod::Scale;
+
+    use super::*;
+
+    fn wanted(side: u32) -> Wanted {
+        Wanted::exactly(ThumbnailSpec { width: side, height: side, method: Scale, animated: false })
+    }
+
+    #[test]
+    fn a_broken_file_is_remembered_for_a_while_and_for_every_size() {
+        let (refusals, begin) = (Refusals::default(), Instant::now());
+
+        refusals.note("a", &wanted(1), &RenderError::UnknownFormat, begin);
+
+        assert_eq!(refusals.find("a", &wanted(2), begin), Some(RenderError::UnknownFormat));
+        assert_eq!(refusals.find("b", &wanted(1), begin), None);
+        assert_eq!(refusals.find("a", &wanted(1), begin + LIFETIME), None);
+    }
+
+    #[test]
+    fn a_thumbnail_that_got_too_large_says_nothing_of_smaller_ones() {
+        let (refusals, now) = (Refusals::default(), Instant::now());
+        let error = RenderError::TooManyBytes { bytes: 2, most: 1 };
+
+        refusals.note("a", &wanted(9), &error, now);
+
+        assert_eq!(refusals.find("a", &wanted(9), now), Some(error));
+        assert_eq!(refusals.find("a", &wanted(8), now), None);
+    }
+
+    #[test]
+    fn what_nobody_awaited_may_be_asked_for_again() {
+        let (refusals, now) = (Refusals::default(), Instant::now());
+
+        refusals.note("a", &wanted(1), &RenderError::Abandoned, now);
+
+        assert_eq!(refusals.find("a", &wanted(1), now), None);
+    }
+}
