@@ -1,7 +1,7 @@
 //! Removes what killed processes and forgetful clients leave: remains of uploads, and ids
 //! that expired without content.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use heliograph_catalog::{CatalogError, incoming_prefix};
@@ -11,12 +11,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{actors::registry::Shared, discard::discard_unless_recorded, metrics};
 
+/// Files are dated by the file system, whose clock is coarser than ours or another's. What
+/// is younger goes at the next start, or with the note on its upload.
+const CLOCKS_APART: Duration = Duration::from_mins(1);
+
 /// Sweeps now and then until shutdown. With `dead_before`, what is older is removed at once.
 pub(crate) async fn run(shared: Arc<Shared>, shutdown: CancellationToken, dead_before: Option<Timestamp>) {
     let sweeps = async {
         if let Some(dead_before) = dead_before {
             sweep_remains(&shared, dead_before).await;
-            sweep_staged(&shared, dead_before).await;
+            sweep_staged(&shared, dead_before - CLOCKS_APART).await;
         }
         loop {
             let abandoned_before = shared.clock.now() - shared.config.staging_lifetime;
