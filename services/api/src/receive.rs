@@ -8,16 +8,13 @@ use std::{
 use actix_web::web::Payload;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use heliograph_blobs::{BlobError, BlobWriter};
+use heliograph_blobs::{BlobError, BlobWriter, Observed, Observer};
 use heliograph_catalog::blob_key;
 use heliograph_proto::{Begin, Commit, Ticket, UploadService};
 use heliograph_types::{ContentType, ErrorCode, Failure, FileName, Mxc};
-use sha2::{Digest, Sha256};
 
 use crate::{error::ApiError, metrics, server::Front, work::Work};
 
-/// So much of the beginning tells what content is.
-const SNIFFED_BYTES: usize = 512;
 /// How long to wait for an orchestrator that did not answer a commit.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
@@ -44,9 +41,7 @@ pub(crate) async fn upload(
 /// A body that has arrived as a whole.
 struct Received {
     writer: Box<dyn BlobWriter>,
-    size_bytes: u64,
-    sha256: [u8; 32],
-    sniffed_type: Option<ContentType>,
+    observed: Observed,
 }
 
 async fn receive(
@@ -55,13 +50,11 @@ async fn receive(
     mut writer: Box<dyn BlobWriter>,
     body: &mut Payload,
 ) -> Result<Received, ApiError> {
-    let mut size_bytes = 0_u64;
-    let mut hasher = Sha256::new();
-    let mut beginning = Vec::new();
+    let mut observer = Observer::default();
     let mut reported_at = Instant::now();
     while let Some(piece) = next_piece(front, body).await? {
-        size_bytes += piece.len() as u64;
-        if size_bytes > ticket.max_bytes {
+        observer.observe(&piece);
+        if observer.size_bytes() > ticket.max_bytes {
             writer.abort().await;
             metrics::limited("upload_size");
             return Err(ApiError::new(
@@ -69,17 +62,13 @@ async fn receive(
                 format!("the upload is larger than {} bytes", ticket.max_bytes),
             ));
         }
-        hasher.update(&piece);
-        let missing = SNIFFED_BYTES.saturating_sub(beginning.len()).min(piece.len());
-        beginning.extend_from_slice(&piece[..missing]);
         writer.write(piece).await?;
         if reported_at.elapsed() >= ticket.report_every() {
             reported_at = Instant::now();
-            report(&*front.uploads, ticket, size_bytes).await?;
+            report(&*front.uploads, ticket, observer.size_bytes()).await?;
         }
     }
-    let sniffed_type = infer::get(&beginning).and_then(|kind| kind.mime_type().parse().ok());
-    Ok(Received { writer, size_bytes, sha256: hasher.finalize().into(), sniffed_type })
+    Ok(Received { writer, observed: observer.finish() })
 }
 
 async fn next_piece(front: &Front, body: &mut Payload) -> Result<Option<Bytes>, ApiError> {
@@ -145,10 +134,10 @@ impl Upload {
         let mxc = ticket.mxc.clone();
         let commit = Commit {
             ticket,
-            size_bytes: received.size_bytes,
-            sha256: received.sha256,
+            size_bytes: received.observed.size_bytes,
+            sha256: received.observed.sha256,
             content_type: described.content_type,
-            sniffed_type: received.sniffed_type,
+            sniffed_type: received.observed.sniffed_type,
             file_name: described.file_name,
         };
         let completion = complete(Arc::clone(&self.uploads), received.writer, commit);

@@ -11,11 +11,10 @@ use std::{
     time::Duration,
 };
 
-use heliograph_blobs::{BlobStore, BlobWriter, Key};
+use heliograph_blobs::{BlobStore, BlobWriter, Key, Observed, Observer};
 use heliograph_catalog::{Catalog, MediaRecord, blob_key};
 use heliograph_proto::{Begin, Commit, Fetch, Target, Ticket, UploadService};
-use heliograph_types::{ContentType, ErrorCode, Failure, Mxc};
-use sha2::{Digest, Sha256};
+use heliograph_types::{ErrorCode, Failure, Mxc};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -30,8 +29,6 @@ use crate::{
 const SHORTEST_REPORT_INTERVAL: Duration = Duration::from_millis(10);
 /// How often to look for the copy that another instance is making.
 const LOOK_FOR_COPY_EVERY: Duration = Duration::from_millis(250);
-/// Types are told by so many bytes at the beginning.
-const SNIFFED_BYTES: usize = 8 << 10;
 
 /// Fetches media.
 pub(crate) struct Fetcher {
@@ -165,7 +162,7 @@ impl Fetcher {
         };
         finished.map_err(FetchError::ours)?;
         let size_bytes = copied.size_bytes;
-        self.commit(copied.into_commit(ticket, content.head)).await?;
+        self.commit(to_commit(copied, ticket, content.head)).await?;
         Ok(Stored { key, size_bytes })
     }
 
@@ -207,15 +204,15 @@ async fn copy(
     writer: &mut dyn BlobWriter,
     pilot: &Pilot,
     arrived: &AtomicU64,
-) -> Result<Copied, FetchError> {
-    let mut copied = Copied::default();
+) -> Result<Observed, FetchError> {
+    let mut observer = Observer::default();
     while let Some(piece) = content.next().await? {
-        copied.observe(&piece);
+        observer.observe(&piece);
         pilot.piece(piece.clone());
         writer.write(piece).await.map_err(FetchError::ours)?;
-        arrived.store(copied.size_bytes, Ordering::Relaxed);
+        arrived.store(observer.size_bytes(), Ordering::Relaxed);
     }
-    Ok(copied)
+    Ok(observer.finish())
 }
 
 /// The orchestrator's "not found" is about the ticket, not about the medium.
@@ -246,33 +243,10 @@ fn serve_copy(record: &MediaRecord, pilot: &Pilot) -> Result<Stored, FetchError>
     Ok(Stored { key, size_bytes: record.size_bytes })
 }
 
-/// What was learned of the bytes while they passed.
-#[derive(Default)]
-struct Copied {
-    size_bytes: u64,
-    hasher: Sha256,
-    beginning: Vec<u8>,
-}
-
-impl Copied {
-    fn observe(&mut self, piece: &[u8]) {
-        self.size_bytes += piece.len() as u64;
-        self.hasher.update(piece);
-        let wanted = SNIFFED_BYTES.saturating_sub(self.beginning.len()).min(piece.len());
-        self.beginning.extend_from_slice(&piece[..wanted]);
-    }
-
-    fn into_commit(self, ticket: &Ticket, head: Head) -> Commit {
-        let sniffed = infer::get(&self.beginning).and_then(|kind| kind.mime_type().parse::<ContentType>().ok());
-        Commit {
-            ticket: ticket.clone(),
-            size_bytes: self.size_bytes,
-            sha256: self.hasher.finalize().into(),
-            content_type: head.content_type,
-            sniffed_type: sniffed,
-            file_name: head.file_name,
-        }
-    }
+fn to_commit(observed: Observed, ticket: &Ticket, head: Head) -> Commit {
+    let Observed { size_bytes, sha256, sniffed_type } = observed;
+    let Head { content_type, file_name, .. } = head;
+    Commit { ticket: ticket.clone(), size_bytes, sha256, content_type, sniffed_type, file_name }
 }
 
 /// What the origin is to be told by its actor.

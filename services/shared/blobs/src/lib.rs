@@ -6,6 +6,7 @@ mod config;
 mod error;
 mod key;
 mod local;
+mod observed;
 mod store;
 #[cfg(test)]
 mod suite;
@@ -16,6 +17,7 @@ pub use config::{StorageConfig, StoreUrl};
 pub use error::BlobError;
 pub use key::{InvalidKey, Key};
 pub use local::LocalStore;
+pub use observed::{Observed, Observer};
 pub use store::{BlobReader, BlobStore, BlobWriter, Listing};
 
 /// Opens the store that the settings name; without one, the folder `media` in `data_folder`.
