@@ -1,4 +1,4 @@
-//! The state of one process: memory, and one file for the indexes.
+//! The state of one process: memory, and one file for the indexes and ledgers.
 //!
 //! Leases, signals, budgets and caches are gone with the process, as they may be. Their steps
 //! are short and under a mutex; only the index file blocks, and it does so off async threads.
@@ -8,6 +8,9 @@ mod caches;
 mod index_file;
 mod index_tables;
 mod leases;
+mod ledger_tables;
+mod ledgers;
+mod standing;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -15,7 +18,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use heliograph_types::Clock;
 
-use self::{budgets::BudgetBook, caches::CacheBook, index_file::IndexFile, leases::LeaseBook};
+use self::{
+    budgets::BudgetBook,
+    caches::CacheBook,
+    index_file::IndexFile,
+    index_tables::{IndexTables, read_range},
+    leases::LeaseBook,
+};
 use crate::{
     Budget, Budgets, Caches, IndexEntry, Indexes, Lease, Leases, Signals, Spent, StateError, Subscription,
     topics::Topics,
@@ -28,32 +37,32 @@ pub struct EmbeddedState {
     topics: Arc<Topics>,
     budgets: BudgetBook,
     caches: CacheBook,
-    indexes: IndexFile,
+    file: IndexFile,
 }
 
 impl EmbeddedState {
-    /// State whose indexes are in `index_file`, which is made if it is missing. A damaged file
-    /// is set aside and begun anew; one that another process has open is an error. Reads the
-    /// file: call it at start.
+    /// State whose indexes and ledgers are in `index_file`, which is made if it is missing. A
+    /// damaged file is set aside and begun anew; one that another process has open is an error.
+    /// Reads the file: call it at start.
     pub fn open(index_file: &Path, clock: Arc<dyn Clock>) -> Result<Self, StateError> {
-        let indexes = IndexFile::open(index_file, Arc::clone(&clock))?;
-        Ok(Self::with_indexes(indexes, clock))
+        let file = IndexFile::open(index_file, Arc::clone(&clock))?;
+        Ok(Self::with_file(file, clock))
     }
 
     /// State that leaves no trace: for tests and trials.
     pub fn in_memory(clock: Arc<dyn Clock>) -> Result<Self, StateError> {
-        let indexes = IndexFile::in_memory(Arc::clone(&clock))?;
-        Ok(Self::with_indexes(indexes, clock))
+        let file = IndexFile::in_memory(Arc::clone(&clock))?;
+        Ok(Self::with_file(file, clock))
     }
 
-    fn with_indexes(indexes: IndexFile, clock: Arc<dyn Clock>) -> Self {
+    fn with_file(file: IndexFile, clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
             leases: LeaseBook::default(),
             topics: Topics::new(|_| ()),
             budgets: BudgetBook::default(),
             caches: CacheBook::default(),
-            indexes,
+            file,
         }
     }
 }
@@ -114,7 +123,8 @@ impl Caches for EmbeddedState {
 impl Indexes for EmbeddedState {
     async fn insert(&self, index: &str, member: &str, score: u64) -> Result<(), StateError> {
         let (index, member) = (index.to_owned(), member.to_owned());
-        self.indexes.write("insert", move |tables| tables.insert(&index, &member, score)).await
+        let insert = move |transaction: &_| Ok(IndexTables::open(transaction)?.insert(&index, &member, score)?);
+        self.file.write("insert", insert).await
     }
 
     async fn insert_within(
@@ -126,8 +136,9 @@ impl Indexes for EmbeddedState {
         most: u64,
     ) -> Result<bool, StateError> {
         let (index, member) = (index.to_owned(), member.to_owned());
-        self.indexes
-            .write("insert_within", move |tables| {
+        self.file
+            .write("insert_within", move |transaction| {
+                let mut tables = IndexTables::open(transaction)?;
                 tables.remove_below(&index, live_from)?;
                 if tables.count_others(&index, &member, most)? >= most {
                     return Ok(false);
@@ -140,10 +151,12 @@ impl Indexes for EmbeddedState {
 
     async fn remove(&self, index: &str, member: &str) -> Result<(), StateError> {
         let (index, member) = (index.to_owned(), member.to_owned());
-        self.indexes.write("remove", move |tables| tables.remove(&index, &member)).await
+        let remove = move |transaction: &_| Ok(IndexTables::open(transaction)?.remove(&index, &member)?);
+        self.file.write("remove", remove).await
     }
 
     async fn range(&self, index: &str, up_to: u64, limit: usize) -> Result<Vec<IndexEntry>, StateError> {
-        self.indexes.range(index, up_to, limit).await
+        let index = index.to_owned();
+        self.file.read("range", move |transaction| read_range(transaction, &index, up_to, limit)).await
     }
 }

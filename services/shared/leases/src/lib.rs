@@ -1,4 +1,5 @@
-//! State that instances share and that may be lost: leases, signals, budgets, caches, indexes.
+//! State that instances share and that may be lost: leases, signals, budgets, caches, indexes,
+//! ledgers.
 //!
 //! Each kind is a trait with two back ends: embedded (one process, memory and one file) and
 //! Redis. Nothing here is the truth about media: the bucket is. A lease saves work, it is
@@ -11,6 +12,7 @@ mod embedded;
 mod error;
 mod index;
 mod lease;
+mod ledger;
 mod measure;
 mod redis;
 mod signal;
@@ -28,11 +30,12 @@ pub use embedded::EmbeddedState;
 pub use error::StateError;
 pub use index::{IndexEntry, Indexes};
 pub use lease::{Lease, Leases};
+pub use ledger::{Allowance, Exceeded, Holdings, LedgerEntry, Ledgers};
 pub use signal::{Signals, Subscription};
 
 /// One back end of every kind.
-pub trait StateBackend: Leases + Signals + Budgets + Caches + Indexes {}
-impl<T: Leases + Signals + Budgets + Caches + Indexes> StateBackend for T {}
+pub trait StateBackend: Leases + Signals + Budgets + Caches + Indexes + Ledgers {}
+impl<T: Leases + Signals + Budgets + Caches + Indexes + Ledgers> StateBackend for T {}
 
 /// The shared state, as services hold it.
 pub type State = Arc<dyn StateBackend>;

@@ -1,10 +1,12 @@
 //! The state of many processes, in Redis.
 //!
 //! Every key begins with the configured prefix, and every step that must be atomic is a script
-//! over one key, so that a cluster of Redis servers can keep them too. Redis may forget all of
+//! over one key, or over keys of one hash tag, so that a cluster of Redis servers can keep them too. Redis may forget all of
 //! it at any moment: nothing here depends on what was there before.
 
 mod hub;
+mod ledger_scripts;
+mod ledgers;
 mod link;
 mod scripts;
 
@@ -26,8 +28,8 @@ use crate::{
 /// Redis, so this need only be longer than that clock may ever be set back.
 const FENCE_KEPT_FOR: Duration = Duration::from_mins(10);
 
-/// The largest score that Redis orders exactly: it keeps them as floating point numbers.
-const LARGEST_SCORE: u64 = 1 << 53;
+/// The largest number that Redis orders and adds up exactly: it keeps them as floating point.
+const LARGEST_EXACT: u64 = 1 << 53;
 
 /// Whether `url` can lead to a Redis server, which is not asked; the error does not show the URL.
 pub fn check_redis_url(url: &Secret<String>) -> Result<(), String> {
@@ -71,18 +73,18 @@ impl Leases for RedisState {
         let owner = new_owner();
         let arguments = (&owner, millis(ttl), millis(FENCE_KEPT_FOR));
         let fence: Option<u64> =
-            self.link.invoke("try_acquire", &scripts::TRY_ACQUIRE, &self.key("lease", key), arguments).await?;
+            self.link.invoke("try_acquire", &scripts::TRY_ACQUIRE, &[self.key("lease", key)], arguments).await?;
         Ok(fence.map(|fence| Lease { key: key.to_owned(), fence, owner }))
     }
 
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, StateError> {
         let arguments = (&lease.owner, millis(ttl), millis(FENCE_KEPT_FOR));
-        self.link.invoke("renew", &scripts::RENEW, &self.key("lease", &lease.key), arguments).await
+        self.link.invoke("renew", &scripts::RENEW, &[self.key("lease", &lease.key)], arguments).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StateError> {
         let arguments = (&lease.owner, millis(FENCE_KEPT_FOR));
-        self.link.invoke("release", &scripts::RELEASE, &self.key("lease", &lease.key), arguments).await
+        self.link.invoke("release", &scripts::RELEASE, &[self.key("lease", &lease.key)], arguments).await
     }
 }
 
@@ -103,7 +105,7 @@ impl Budgets for RedisState {
         let capacity = budget.capacity.max(1);
         let arguments = (capacity, micros(budget.period), amount.min(capacity));
         let wait_micros: u64 =
-            self.link.invoke("try_spend", &scripts::TRY_SPEND, &self.key("budget", key), arguments).await?;
+            self.link.invoke("try_spend", &scripts::TRY_SPEND, &[self.key("budget", key)], arguments).await?;
         Ok(match wait_micros {
             0 => Spent::Yes,
             wait => Spent::No { retry_after: Duration::from_micros(wait) },
@@ -130,7 +132,7 @@ impl Caches for RedisState {
 #[async_trait]
 impl Indexes for RedisState {
     async fn insert(&self, index: &str, member: &str, score: u64) -> Result<(), StateError> {
-        let score = score.min(LARGEST_SCORE);
+        let score = score.min(LARGEST_EXACT);
         self.query("insert", cmd("ZADD").arg(self.key("index", index)).arg(score).arg(member)).await
     }
 
@@ -142,8 +144,8 @@ impl Indexes for RedisState {
         live_from: u64,
         most: u64,
     ) -> Result<bool, StateError> {
-        let arguments = (member, score.min(LARGEST_SCORE), live_from.min(LARGEST_SCORE), most);
-        self.link.invoke("insert_within", &scripts::INSERT_WITHIN, &self.key("index", index), arguments).await
+        let arguments = (member, score.min(LARGEST_EXACT), live_from.min(LARGEST_EXACT), most);
+        self.link.invoke("insert_within", &scripts::INSERT_WITHIN, &[self.key("index", index)], arguments).await
     }
 
     async fn remove(&self, index: &str, member: &str) -> Result<(), StateError> {
@@ -152,7 +154,7 @@ impl Indexes for RedisState {
 
     async fn range(&self, index: &str, up_to: u64, limit: usize) -> Result<Vec<IndexEntry>, StateError> {
         let mut command = cmd("ZRANGEBYSCORE");
-        command.arg(self.key("index", index)).arg("-inf").arg(up_to.min(LARGEST_SCORE)).arg("WITHSCORES");
+        command.arg(self.key("index", index)).arg("-inf").arg(up_to.min(LARGEST_EXACT)).arg("WITHSCORES");
         // A negative count means all to Redis.
         command.arg("LIMIT").arg(0).arg(i64::try_from(limit).unwrap_or(-1));
         let rows: Vec<(String, u64)> = self.query("range", &command).await?;

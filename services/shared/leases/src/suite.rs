@@ -5,6 +5,7 @@ mod budgets;
 mod caches;
 mod indexes;
 mod leases;
+mod ledgers;
 mod outages;
 mod server;
 mod signals;
@@ -70,4 +71,34 @@ run_over_every_back_end! {
         members_that_are_dead_make_room,
         a_member_does_not_count_against_itself,
         names_are_taken_as_they_are;
+    ledgers:
+        a_claim_counts_until_it_is_given_up,
+        a_claim_counts_until_its_time_is_over,
+        a_claim_that_is_repeated_replaces_itself,
+        claims_at_once_never_exceed_the_bytes,
+        claims_at_once_never_exceed_the_files,
+        entries_at_once_never_exceed_the_bytes,
+        entries_at_once_never_exceed_the_files,
+        claims_and_entries_at_once_never_exceed_the_period,
+        an_upload_that_was_claimed_always_fits,
+        an_entry_takes_the_place_of_its_claim,
+        an_entry_may_be_larger_than_its_claim_where_there_is_room,
+        an_entry_needs_no_claim,
+        entering_twice_counts_once,
+        an_entry_that_changes_its_size_is_checked_for_what_it_grows_by,
+        a_smaller_allowance_does_not_refuse_what_is_held_already,
+        striking_gives_room_back_and_twice_is_harmless,
+        there_is_room_in_the_period_after_the_time_it_said,
+        what_no_period_has_room_for_waits_a_whole_one,
+        striking_gives_nothing_of_the_period_back,
+        giving_a_claim_up_gives_its_part_of_the_period_back,
+        a_rebuilt_ledger_does_not_spend_the_period_on_what_is_old,
+        a_period_counts_from_when_it_is_set,
+        entries_come_by_time_in_pages,
+        an_entry_moves_to_its_new_time,
+        accounts_are_apart,
+        odd_names_are_taken_as_they_are,
+        an_allowance_of_nothing_refuses_all,
+        without_limits_all_is_admitted,
+        nothing_is_held_by_those_we_do_not_know;
 }

@@ -1,5 +1,5 @@
-//! The file of the indexes: opening it, whatever state it is in, and running transactions
-//! on it off the async threads.
+//! The file of the indexes and ledgers: opening it, whatever state it is in, and running
+//! transactions on it off the async threads.
 
 use std::{
     fs, io,
@@ -13,20 +13,22 @@ use std::{
 };
 
 use heliograph_types::{Clock, Timestamp};
-use redb::{Builder, Database, Durability, ReadableDatabase, StorageError, backends::InMemoryBackend};
+use redb::{
+    Builder, Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction, backends::InMemoryBackend,
+};
 use tokio::sync::Mutex;
 
-use super::index_tables::{IndexTables, open_by_score, read_range};
-use crate::{IndexEntry, StateError, measure::measured};
+use super::{index_tables::IndexTables, ledger_tables::LedgerTables};
+use crate::{StateError, measure::measured};
 
 /// Memory for pages of the file.
 const PAGE_CACHE_BYTES: usize = 32 << 20;
 
-/// How much a crash may cost. The indexes can be rebuilt from the bucket, so a write does not
+/// How much a crash may cost. What lasts can be rebuilt from the bucket, so a write does not
 /// wait for the disk unless the last that did is this long ago; a clean close saves the rest.
 const SAVED_EVERY: Duration = Duration::from_secs(5);
 
-/// The indexes.
+/// The file, or memory in its place.
 pub(super) struct IndexFile {
     opened: Arc<Opened>,
     // redb has one writer at a time and blocks the others: they wait here, where it costs no thread.
@@ -50,7 +52,7 @@ impl IndexFile {
                 let aside = set_aside(path).map_err(|error| failure(error.to_string()))?;
                 tracing::warn!(
                     file = %path.display(), set_aside = %aside.display(), reason,
-                    "the index file is damaged: begun anew; rebuild the indexes from the bucket",
+                    "the index file is damaged: begun anew; rebuild the indexes and ledgers from the bucket",
                 );
                 let database = open_database(path).map_err(|refusal| failure(refusal.reason()))?;
                 Ok(Self::new(database, clock, context))
@@ -78,7 +80,7 @@ impl IndexFile {
     pub(super) async fn write<T, W>(&self, operation: &'static str, work: W) -> Result<T, StateError>
     where
         T: Send + 'static,
-        W: FnOnce(&mut IndexTables<'_>) -> Result<T, StorageError> + Send + 'static,
+        W: FnOnce(&WriteTransaction) -> Result<T, redb::Error> + Send + 'static,
     {
         measured("embedded", operation, async {
             // Held until the transaction ends, also if our caller stops waiting for it.
@@ -92,14 +94,14 @@ impl IndexFile {
         .await
     }
 
-    /// The members with a score of at most `up_to`, lowest first, at most `limit`.
-    pub(super) async fn range(&self, index: &str, up_to: u64, limit: usize) -> Result<Vec<IndexEntry>, StateError> {
-        let index = index.to_owned();
-        let read = self.off_thread("range", move |opened| {
-            let table = open_by_score(&opened.database.begin_read()?)?;
-            Ok(read_range(&table, &index, up_to, limit)?)
-        });
-        measured("embedded", "range", read).await
+    /// Runs one read transaction, which sees every write that is over and none that is not.
+    pub(super) async fn read<T, R>(&self, operation: &'static str, work: R) -> Result<T, StateError>
+    where
+        T: Send + 'static,
+        R: FnOnce(&ReadTransaction) -> Result<T, redb::Error> + Send + 'static,
+    {
+        let read = self.off_thread(operation, move |opened| work(&opened.database.begin_read()?));
+        measured("embedded", operation, read).await
     }
 
     async fn off_thread<T, W>(&self, operation: &'static str, work: W) -> Result<T, StateError>
@@ -120,12 +122,12 @@ impl IndexFile {
 }
 
 impl Opened {
-    fn write<T>(&self, work: impl FnOnce(&mut IndexTables<'_>) -> Result<T, StorageError>) -> Result<T, redb::Error> {
+    fn write<T>(&self, work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>) -> Result<T, redb::Error> {
         let now = self.clock.now();
         let save = now.since(Timestamp::from_millis(self.saved_at.load(Ordering::Relaxed))) >= SAVED_EVERY;
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(if save { Durability::Immediate } else { Durability::None })?;
-        let value = work(&mut IndexTables::open(&transaction)?)?;
+        let value = work(&transaction)?;
         transaction.commit()?;
         if save {
             self.saved_at.store(now.as_millis(), Ordering::Relaxed);
@@ -195,6 +197,7 @@ fn open_database(path: &Path) -> Result<Database, Refusal> {
 fn with_tables(database: Database) -> Result<Database, Refusal> {
     let transaction = database.begin_write()?;
     IndexTables::open(&transaction)?;
+    LedgerTables::open(&transaction)?;
     transaction.commit()?;
     Ok(database)
 }
@@ -212,7 +215,7 @@ mod tests {
     use heliograph_types::ManualClock;
     use tempfile::TempDir;
 
-    use super::*;
+    use super::{super::index_tables::read_range, *};
 
     fn open(folder: &TempDir) -> Result<IndexFile, StateError> {
         IndexFile::open(&folder.path().join("state/index.redb"), Arc::new(ManualClock::default()))
@@ -220,11 +223,13 @@ mod tests {
 
     async fn insert(file: &IndexFile, member: &str) {
         let member = member.to_owned();
-        file.write("insert", move |tables| tables.insert("index", &member, 1)).await.unwrap();
+        let insert = move |transaction: &_| Ok(IndexTables::open(transaction)?.insert("index", &member, 1)?);
+        file.write("insert", insert).await.unwrap();
     }
 
     async fn members(file: &IndexFile) -> Vec<String> {
-        file.range("index", 1, 100).await.unwrap().into_iter().map(|entry| entry.member).collect()
+        let entries = file.read("range", |transaction| read_range(transaction, "index", 1, 100)).await.unwrap();
+        entries.into_iter().map(|entry| entry.member).collect()
     }
 
     #[tokio::test]
@@ -302,9 +307,9 @@ mod tests {
         let file = IndexFile::in_memory(Arc::new(ManualClock::default())).unwrap();
 
         let outcome = file
-            .write("insert", |tables| {
-                tables.insert("index", "a", 1)?;
-                Err::<(), _>(StorageError::Corrupted("made up".to_owned()))
+            .write("insert", |transaction| {
+                IndexTables::open(transaction)?.insert("index", "a", 1)?;
+                Err::<(), _>(redb::Error::Corrupted("made up".to_owned()))
             })
             .await;
 

@@ -1,18 +1,15 @@
-//! The two tables of the index file, within one transaction.
+//! The two tables of the indexes, within one transaction.
 //!
 //! # Invariants
 //! Each row of one table has its counterpart in the other.
 
-use redb::{ReadOnlyTable, ReadableTable, StorageError, Table, TableDefinition, TableError, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, StorageError, Table, TableDefinition, TableError, WriteTransaction};
 
 use crate::IndexEntry;
 
 // Another layout of the rows is another name: old tables are then left unread, not misread.
 const BY_SCORE: TableDefinition<(&str, u64, &str), ()> = TableDefinition::new("by_score_v1");
 const BY_MEMBER: TableDefinition<(&str, &str), u64> = TableDefinition::new("by_member_v1");
-
-/// The table to read ranges from.
-pub(super) type ByScore = ReadOnlyTable<(&'static str, u64, &'static str), ()>;
 
 /// Both tables, opened for writing.
 pub(super) struct IndexTables<'txn> {
@@ -70,18 +67,14 @@ impl<'txn> IndexTables<'txn> {
     }
 }
 
-/// Opens the table to read from.
-pub(super) fn open_by_score(transaction: &redb::ReadTransaction) -> Result<ByScore, TableError> {
-    transaction.open_table(BY_SCORE)
-}
-
 /// The members with a score of at most `up_to`, lowest first.
 pub(super) fn read_range(
-    table: &ByScore,
+    transaction: &ReadTransaction,
     index: &str,
     up_to: u64,
     limit: usize,
-) -> Result<Vec<IndexEntry>, StorageError> {
+) -> Result<Vec<IndexEntry>, redb::Error> {
+    let table = transaction.open_table(BY_SCORE)?;
     let mut entries = Vec::new();
     for row in table.range((index, 0, "")..)?.take(limit) {
         let (key, _) = row?;

@@ -125,16 +125,16 @@ impl Link {
         measured("redis", operation, answer).await
     }
 
-    /// Runs a script over one key, by its hash if Redis knows it.
+    /// Runs a script over its keys, by its hash if Redis knows it.
     pub(super) async fn invoke<T: FromRedisValue>(
         &self,
         operation: &'static str,
         step: &Step,
-        key: &str,
+        keys: &[String],
         arguments: impl ToRedisArgs,
     ) -> Result<T, StateError> {
-        let by_hash = script_command("EVALSHA", &step.hash, key, &arguments);
-        let by_source = script_command("EVAL", step.source, key, &arguments);
+        let by_hash = script_command("EVALSHA", &step.hash, keys, &arguments);
+        let by_source = script_command("EVAL", &step.source, keys, &arguments);
         let deadline = Instant::now() + self.timeout;
         let answer = async {
             let mut answer = self.send(&by_hash, deadline).await;
@@ -256,8 +256,8 @@ impl Attempt {
     }
 }
 
-fn script_command(how: &str, script: &str, key: &str, arguments: &impl ToRedisArgs) -> Cmd {
+fn script_command(how: &str, script: &str, keys: &[String], arguments: &impl ToRedisArgs) -> Cmd {
     let mut command = cmd(how);
-    command.arg(script).arg(1).arg(key).arg(arguments);
+    command.arg(script).arg(keys.len()).arg(keys).arg(arguments);
     command
 }

@@ -1,5 +1,6 @@
-//! The steps that must be atomic, as Lua: each over one key, by the clock of Redis. Numbers are
-//! microseconds, which Lua's floating point holds exactly until the year 2255.
+//! The steps that must be atomic, as Lua, by the clock of Redis: each of these over one key; those
+//! of `ledger_scripts` over the keys of one account. Numbers are microseconds, which Lua's floating
+//! point holds exactly until the year 2255.
 //!
 //! Each may run twice for one call, when the answer to the first was lost.
 
@@ -9,13 +10,13 @@ use redis::Script;
 
 /// A script and the hash by which Redis knows it once it ran.
 pub(super) struct Step {
-    pub(super) source: &'static str,
+    pub(super) source: String,
     pub(super) hash: String,
 }
 
 impl Step {
-    fn new(source: &'static str) -> Self {
-        Self { source, hash: Script::new(source).get_hash().to_owned() }
+    pub(super) fn new(source: &str) -> Self {
+        Self { source: source.to_owned(), hash: Script::new(source).get_hash().to_owned() }
     }
 }
 

@@ -11,7 +11,10 @@ use super::{
     bench::{connect, connect_within},
     server::RedisServer,
 };
-use crate::{Budget, Budgets, Caches, Indexes, Leases, RedisState, Signals, Spent, StateConfig, StateError};
+use crate::{
+    Allowance, Budget, Budgets, Caches, Holdings, Indexes, Leases, LedgerEntry, Ledgers, RedisState, Signals, Spent,
+    StateConfig, StateError,
+};
 
 const LONG: Duration = Duration::from_hours(1);
 
@@ -42,6 +45,7 @@ async fn every_kind_fails(state: &RedisState) -> Vec<StateError> {
         soon(state.try_spend("key", Budget { capacity: 1, period: LONG }, 1)).await.unwrap_err(),
         soon(state.cache("key", Bytes::new(), LONG)).await.unwrap_err(),
         soon(state.range("index", 1, 1)).await.unwrap_err(),
+        soon(state.claim("account", "claim", 1, LONG, &Allowance::default())).await.unwrap_err(),
     ]
 }
 
@@ -56,7 +60,7 @@ async fn a_killed_server_gives_errors_and_a_restarted_one_works_again() {
     let errors = every_kind_fails(&state).await;
     server.restart();
 
-    assert_eq!(errors.len(), 7);
+    assert_eq!(errors.len(), 8);
     until_up(|| state.ping()).await;
     assert!(state.try_acquire("key", LONG).await.unwrap().is_some());
     assert_eq!(soon(listener.next()).await, None);
@@ -150,6 +154,67 @@ async fn a_server_that_forgets_everything_does_no_harm() {
     assert_eq!(soon(listener.next()).await.as_deref(), Some("still"));
 }
 
+/// The keys of the ledger that is used here.
+const LEDGER: [&str; 3] = ["ledger:{account:e}", "ledger:{account:e}:at", "ledger:{account:e}:bytes"];
+
+async fn enter(state: &RedisState, member: &str) {
+    let entry = LedgerEntry { member: member.to_owned(), bytes: 10, at: 1 };
+    state.enter("e", &entry, None, &Allowance::default()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_ledger_of_which_any_part_is_forgotten_is_whole_once_all_is_entered_again() {
+    let Some(server) = RedisServer::start() else { return };
+    let state = connect(&server);
+    for forgotten in LEDGER {
+        enter(&state, "a").await;
+        enter(&state, "b").await;
+
+        server.tell(&format!("DEL heliograph:{forgotten}"));
+        enter(&state, "a").await;
+        enter(&state, "b").await;
+
+        assert_eq!(state.holdings("e").await.unwrap(), Holdings { bytes: 20, files: 2 }, "{forgotten}");
+        assert_eq!(state.entries("e", true, 0, 10).await.unwrap().len(), 2, "{forgotten}");
+        server.tell(&format!("DEL heliograph:{forgotten}"));
+        state.strike("e", "a").await.unwrap();
+        assert_eq!(state.holdings("e").await.unwrap(), Holdings::default(), "{forgotten}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_has_nothing_leaves_no_key() {
+    let Some(server) = RedisServer::start() else { return };
+    let state = connect(&server);
+
+    enter(&state, "a").await;
+    state.claim("e", "claim", 1, LONG, &Allowance::default()).await.unwrap().unwrap();
+    state.strike("e", "a").await.unwrap();
+    state.unclaim("e", "claim").await.unwrap();
+
+    assert_eq!(server.tell("DBSIZE"), ":0\r\n");
+}
+
+#[tokio::test]
+async fn claims_that_ended_and_slots_that_left_do_not_pile_up() {
+    let Some(server) = RedisServer::start() else { return };
+    let state = connect(&server);
+    let brief = Duration::from_millis(5);
+    let allowance =
+        Allowance { most_bytes_per_period: Some((u64::MAX, Duration::from_millis(32))), ..Allowance::default() };
+
+    for n in 0..300 {
+        let entry = LedgerEntry { member: n.to_string(), bytes: 1, at: u64::MAX };
+        state.enter("e", &entry, None, &allowance).await.unwrap().unwrap();
+        state.claim("e", &n.to_string(), 1, brief, &allowance).await.unwrap().unwrap();
+    }
+    tokio::time::sleep(10 * brief).await;
+    state.claim("e", "last", 1, LONG, &allowance).await.unwrap().unwrap();
+
+    // The totals and the last claim: every slot has left by now.
+    assert_eq!(server.tell(&format!("HLEN heliograph:{}", LEDGER[0])), ":3\r\n");
+}
+
 #[tokio::test]
 async fn a_process_listens_once_to_a_topic_and_only_while_anyone_does() {
     let Some(server) = RedisServer::start() else { return };
@@ -191,7 +256,7 @@ async fn signals_and_state_are_shared_by_processes_with_one_prefix_and_by_no_oth
 }
 
 #[tokio::test]
-async fn every_key_has_the_prefix_and_only_indexes_stay() {
+async fn every_key_has_the_prefix_and_only_indexes_and_ledgers_stay() {
     let Some(server) = RedisServer::start() else { return };
     let state = connect(&server);
     let lease = state.try_acquire("a", LONG).await.unwrap().unwrap();
@@ -199,15 +264,17 @@ async fn every_key_has_the_prefix_and_only_indexes_stay() {
     state.try_spend("b", Budget { capacity: 2, period: LONG }, 1).await.unwrap();
     state.cache("c", Bytes::new(), LONG).await.unwrap();
     state.insert("d", "member", 1).await.unwrap();
+    enter(&state, "member").await;
 
-    let keys = ["lease:a", "budget:b", "cache:c", "index:d"].map(|key| server.tell(&format!("TTL heliograph:{key}")));
+    let keys = ["lease:a", "budget:b", "cache:c", "index:d", LEDGER[0], LEDGER[1], LEDGER[2]]
+        .map(|key| server.tell(&format!("TTL heliograph:{key}")));
 
-    assert_eq!(server.tell("DBSIZE"), ":4\r\n");
+    assert_eq!(server.tell("DBSIZE"), ":7\r\n");
     for expiring in &keys[..3] {
         let seconds: i64 = expiring.trim_start_matches(':').trim_end().parse().unwrap();
         assert!((1..=2 * 3600).contains(&seconds), "{keys:?}");
     }
-    assert_eq!(keys[3], ":-1\r\n");
+    assert!(keys[3..].iter().all(|staying| staying == ":-1\r\n"), "{keys:?}");
 }
 
 #[tokio::test]
