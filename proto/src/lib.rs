@@ -17,7 +17,8 @@ pub use federation::{
 };
 pub use link::Link;
 pub use thumbnail::{
-    GrpcThumbnailClient, GrpcThumbnailServer, MOST_THUMBNAIL_BYTES, Render, Thumbnail, ThumbnailService,
+    Describe, Description, GrpcThumbnailClient, GrpcThumbnailServer, MOST_THUMBNAIL_BYTES, Render, Thumbnail,
+    ThumbnailService,
 };
 pub use upload::{
     Begin, BlobId, Commit, GrpcUploadClient, GrpcUploadServer, InvalidBlobId, Reservation, Reserve, Target, Ticket,

@@ -36,6 +36,24 @@ pub struct Thumbnail {
     pub image: Bytes,
 }
 
+/// Asks what a picture that is stored here looks like from afar.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Describe {
+    /// Which.
+    pub mxc: Mxc,
+}
+
+/// What is known of a picture that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Pixels, as people see it: turned the way its EXIF orientation says.
+    pub width: u32,
+    /// Likewise.
+    pub height: u32,
+    /// Its colors, blurred (MSC2448). What is transparent counts as white.
+    pub blurhash: String,
+}
+
 /// Makes thumbnails. The only one who decodes pictures.
 #[async_trait]
 pub trait ThumbnailService: Send + Sync + 'static {
@@ -46,6 +64,11 @@ pub trait ThumbnailService: Send + Sync + 'static {
     /// or has an unknown format, `TooLarge` for too many pixels or bytes, `LimitExceeded`
     /// without room in the queue.
     async fn render(&self, request: Render) -> Result<Thumbnail, Failure>;
+
+    /// Looks at a picture without keeping anything; callers that ask for the same one at
+    /// once share one look. Fails as [`Self::render`] does, and takes its place in the same
+    /// queue.
+    async fn describe(&self, request: Describe) -> Result<Description, Failure>;
 }
 
 /// Serves a [`ThumbnailService`] over gRPC.
@@ -73,6 +96,15 @@ impl wire::thumbnail_service_server::ThumbnailService for GrpcThumbnailServer {
         let request = Render { mxc: parse(&mxc)?, spec: ThumbnailSpec { width, height, method, animated } };
         let Thumbnail { content_type, image } = self.0.render(request).await.map_err(to_status)?;
         Ok(Response::new(wire::RenderResponse { content_type: content_type.to_string(), image }))
+    }
+
+    async fn describe(
+        &self,
+        request: Request<wire::DescribeRequest>,
+    ) -> Result<Response<wire::DescribeResponse>, Status> {
+        let request = Describe { mxc: parse(&request.get_ref().mxc)? };
+        let Description { width, height, blurhash } = self.0.describe(request).await.map_err(to_status)?;
+        Ok(Response::new(wire::DescribeResponse { width, height, blurhash }))
     }
 }
 
@@ -106,6 +138,13 @@ impl ThumbnailService for GrpcThumbnailClient {
             self.0.clone().render(message).await.map_err(to_failure)?.into_inner();
         Ok(Thumbnail { content_type: parse(&content_type).map_err(to_failure)?, image })
     }
+
+    async fn describe(&self, Describe { mxc }: Describe) -> Result<Description, Failure> {
+        let message = wire::DescribeRequest { mxc: mxc.to_string() };
+        let wire::DescribeResponse { width, height, blurhash } =
+            self.0.clone().describe(message).await.map_err(to_failure)?.into_inner();
+        Ok(Description { width, height, blurhash })
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +159,10 @@ mod tests {
         async fn render(&self, _: Render) -> Result<Thumbnail, Failure> {
             let image = Bytes::from(vec![7; MOST_THUMBNAIL_BYTES]);
             Ok(Thumbnail { content_type: ContentType::octet_stream(), image })
+        }
+
+        async fn describe(&self, _: Describe) -> Result<Description, Failure> {
+            Err(Failure::not_found())
         }
     }
 

@@ -79,6 +79,11 @@ impl Header {
         }
     }
 
+    /// As people see it.
+    pub(crate) const fn seen_size(&self) -> Size {
+        self.orientation().seen(self.size())
+    }
+
     /// Decodes the picture, the first one if there are several. A decoder may answer a
     /// smaller one when that is cheaper, but not below `least`.
     pub(crate) fn decode(&self, file: &[u8], least: Size) -> Result<Picture, RenderError> {

@@ -1,8 +1,8 @@
-//! Why a picture could not be made smaller.
+//! Why nothing could be made of a picture.
 
 use heliograph_types::{ErrorCode, Failure};
 
-/// What stands between a file and its thumbnail.
+/// What stands between a file and its thumbnail or description.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RenderError {
     /// Not one of the formats that we read.
@@ -21,7 +21,7 @@ pub(crate) enum RenderError {
     #[error("the picture cannot be read: the decoder gave up")]
     DecoderPanicked,
     /// Nobody waited any more when its turn came.
-    #[error("nobody waits for this thumbnail")]
+    #[error("nobody waits for this picture")]
     Abandoned,
 }
 

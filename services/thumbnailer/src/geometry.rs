@@ -46,6 +46,11 @@ pub(crate) fn plan(source: Size, spec: &ThumbnailSpec) -> Plan {
     }
 }
 
+/// The whole picture at this size, whatever its shape.
+pub(crate) fn plan_stretch(source: Size, size: Size) -> Plan {
+    Plan { size, resampled: true, ..unchanged(source) }
+}
+
 /// Fits the whole picture into the box.
 fn plan_scale(source: Size, spec: &ThumbnailSpec) -> Plan {
     if source.width <= spec.width && source.height <= spec.height {
@@ -56,7 +61,7 @@ fn plan_scale(source: Size, spec: &ThumbnailSpec) -> Plan {
     } else {
         Size { width: in_proportion(source.width, spec.height, source.height), height: spec.height }
     };
-    Plan { size, resampled: true, ..unchanged(source) }
+    plan_stretch(source, size)
 }
 
 /// Covers the box with the picture and cuts off evenly what stands over.

@@ -1,12 +1,13 @@
 //! Thumbnails: the only crate that decodes pictures.
 //!
 //! Owns the pool of render workers and the thumbnails in the store, which can all be
-//! deleted at any time. Never answers the bytes of an original: what comes out was encoded
+//! deleted at any time; says what pictures look like from afar. Never answers the bytes of an original: what comes out was encoded
 //! here. Reads records, writes none; knows no network.
 
 mod actors;
 mod config;
 mod decode;
+mod describe;
 mod encode;
 mod error;
 mod flights;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use heliograph_proto::Thumbnail;
 use heliograph_types::{ErrorCode, Failure};
 
 const REQUESTS: &str = "heliograph_thumbnail_requests_total";
@@ -13,15 +12,21 @@ const BYTES: &str = "heliograph_thumbnail_bytes_total";
 
 /// Says what each metric means.
 pub(crate) fn describe() {
-    metrics::describe_counter!(REQUESTS, "Thumbnails asked for, by result; callers that share one count once");
-    metrics::describe_histogram!(RENDER_SECONDS, metrics::Unit::Seconds, "Time to decode, resize and encode");
-    metrics::describe_gauge!(QUEUED, "Thumbnails that wait or are in the making");
-    metrics::describe_counter!(TIMEOUTS, "Callers who were sent away because their thumbnail was not ready in time");
+    metrics::describe_counter!(
+        REQUESTS,
+        "Thumbnails and descriptions asked for, by kind and result; callers that share one count once"
+    );
+    metrics::describe_histogram!(RENDER_SECONDS, metrics::Unit::Seconds, "Time on a worker for one picture");
+    metrics::describe_gauge!(QUEUED, "Pictures that wait or are in work");
+    metrics::describe_counter!(
+        TIMEOUTS,
+        "Callers who were sent away because what they asked for was not ready in time"
+    );
     metrics::describe_counter!(BYTES, metrics::Unit::Bytes, "Bytes of files read and of thumbnails made");
 }
 
-/// One thumbnail was made, refused or found.
-pub(crate) fn finished(outcome: &Result<Thumbnail, Failure>) {
+/// One of `kind` was made, refused or found.
+pub(crate) fn finished<T>(kind: &'static str, outcome: &Result<T, Failure>) {
     let result = match outcome {
         Ok(_) => "ok",
         Err(failure) => match failure.code {
@@ -32,15 +37,15 @@ pub(crate) fn finished(outcome: &Result<Thumbnail, Failure>) {
             _ => "failed",
         },
     };
-    metrics::counter!(REQUESTS, "result" => result).increment(1);
+    metrics::counter!(REQUESTS, "kind" => kind, "result" => result).increment(1);
 }
 
 /// Nobody waited for it any more.
-pub(crate) fn abandoned() {
-    metrics::counter!(REQUESTS, "result" => "abandoned").increment(1);
+pub(crate) fn abandoned(kind: &'static str) {
+    metrics::counter!(REQUESTS, "kind" => kind, "result" => "abandoned").increment(1);
 }
 
-/// A caller was sent away before the thumbnail was ready.
+/// A caller was sent away before it was ready.
 pub(crate) fn timed_out() {
     metrics::counter!(TIMEOUTS).increment(1);
 }

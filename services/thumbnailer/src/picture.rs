@@ -57,6 +57,21 @@ impl Picture {
         let samples = self.samples.as_chunks().0.iter().flat_map(|pixel| to_light(*pixel)).collect();
         Self { size: self.size, layout: Layout::Rgb, samples }
     }
+
+    /// The pixels as they look on white paper: red, green, blue, and nothing transparent.
+    pub(crate) fn on_white(self) -> Vec<[u8; 4]> {
+        let opaque = |[red, green, blue]: [u8; 3]| [red, green, blue, u8::MAX];
+        let veiled = |light: [u8; 3], alpha| opaque(light.map(|light| multiply(light, alpha) + (u8::MAX - alpha)));
+        let samples = &self.samples;
+        match self.layout {
+            Layout::Gray => samples.iter().map(|gray| opaque([*gray; 3])).collect(),
+            Layout::GrayAlpha => samples.as_chunks().0.iter().map(|[gray, alpha]| veiled([*gray; 3], *alpha)).collect(),
+            Layout::Rgb => samples.as_chunks().0.iter().map(|rgb| opaque(*rgb)).collect(),
+            Layout::Rgba => samples.as_chunks().0.iter().map(|[r, g, b, alpha]| veiled([*r, *g, *b], *alpha)).collect(),
+            Layout::YCbCr => samples.as_chunks().0.iter().map(|ycbcr| opaque(ycbcr_to_rgb(*ycbcr))).collect(),
+            Layout::Cmyk { .. } | Layout::Ycck => self.into_light().on_white(),
+        }
+    }
 }
 
 /// The product of two parts of 255, rounded.

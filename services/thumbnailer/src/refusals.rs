@@ -10,7 +10,7 @@ use std::{
 use heliograph_types::ThumbnailSpec;
 use lru::LruCache;
 
-use crate::{error::RenderError, render::Wanted};
+use crate::error::RenderError;
 
 /// Files remembered, about 200 bytes each.
 const MOST: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
@@ -20,7 +20,7 @@ const LIFETIME: Duration = Duration::from_mins(5);
 /// By the key of the blob; some reasons hold for one thumbnail alone.
 type Subject = (String, Option<ThumbnailSpec>);
 
-/// Why thumbnails could not be made a short while ago.
+/// Why nothing could be made of files a short while ago.
 pub(crate) struct Refusals(Mutex<LruCache<Subject, (RenderError, Instant)>>);
 
 impl Default for Refusals {
@@ -30,23 +30,23 @@ impl Default for Refusals {
 }
 
 impl Refusals {
-    /// Why there is no such thumbnail of `blob`, if that is known.
-    pub(crate) fn find(&self, blob: &str, wanted: &Wanted, now: Instant) -> Option<RenderError> {
+    /// Why nothing can be made of `blob`, or not this thumbnail, if that is known.
+    pub(crate) fn find(&self, blob: &str, thumbnail: Option<ThumbnailSpec>, now: Instant) -> Option<RenderError> {
         let mut refusals = self.lock();
-        [None, Some(wanted.exact)].into_iter().find_map(|spec| {
+        [None, thumbnail].into_iter().find_map(|spec| {
             let (error, at) = refusals.get(&(blob.to_owned(), spec))?;
             (now.saturating_duration_since(*at) < LIFETIME).then(|| error.clone())
         })
     }
 
-    /// Remembers why there is none, if asking again cannot help.
-    pub(crate) fn note(&self, blob: &str, wanted: &Wanted, error: &RenderError, now: Instant) {
+    /// Remembers why not, if asking again cannot help.
+    pub(crate) fn note(&self, blob: &str, thumbnail: Option<ThumbnailSpec>, error: &RenderError, now: Instant) {
         let spec = match error {
             RenderError::UnknownFormat
             | RenderError::Broken(_)
             | RenderError::TooManyPixels { .. }
             | RenderError::DecoderPanicked => None,
-            RenderError::TooManyBytes { .. } => Some(wanted.exact),
+            RenderError::TooManyBytes { .. } => thumbnail,
             RenderError::Abandoned => return,
         };
         self.lock().put((blob.to_owned(), spec), (error.clone(), now));
@@ -63,19 +63,20 @@ mod tests {
 
     use super::*;
 
-    fn wanted(side: u32) -> Wanted {
-        Wanted::exactly(ThumbnailSpec { width: side, height: side, method: Scale, animated: false })
+    fn spec(side: u32) -> ThumbnailSpec {
+        ThumbnailSpec { width: side, height: side, method: Scale, animated: false }
     }
 
     #[test]
-    fn a_broken_file_is_remembered_for_a_while_and_for_every_size() {
+    fn a_broken_file_is_remembered_for_a_while_and_for_all_that_is_made_of_it() {
         let (refusals, begin) = (Refusals::default(), Instant::now());
 
-        refusals.note("a", &wanted(1), &RenderError::UnknownFormat, begin);
+        refusals.note("a", Some(spec(1)), &RenderError::UnknownFormat, begin);
 
-        assert_eq!(refusals.find("a", &wanted(2), begin), Some(RenderError::UnknownFormat));
-        assert_eq!(refusals.find("b", &wanted(1), begin), None);
-        assert_eq!(refusals.find("a", &wanted(1), begin + LIFETIME), None);
+        assert_eq!(refusals.find("a", Some(spec(2)), begin), Some(RenderError::UnknownFormat));
+        assert_eq!(refusals.find("a", None, begin), Some(RenderError::UnknownFormat));
+        assert_eq!(refusals.find("b", Some(spec(1)), begin), None);
+        assert_eq!(refusals.find("a", Some(spec(1)), begin + LIFETIME), None);
     }
 
     #[test]
@@ -83,18 +84,19 @@ mod tests {
         let (refusals, now) = (Refusals::default(), Instant::now());
         let error = RenderError::TooManyBytes { bytes: 2, most: 1 };
 
-        refusals.note("a", &wanted(9), &error, now);
+        refusals.note("a", Some(spec(9)), &error, now);
 
-        assert_eq!(refusals.find("a", &wanted(9), now), Some(error));
-        assert_eq!(refusals.find("a", &wanted(8), now), None);
+        assert_eq!(refusals.find("a", Some(spec(9)), now), Some(error));
+        assert_eq!(refusals.find("a", Some(spec(8)), now), None);
+        assert_eq!(refusals.find("a", None, now), None);
     }
 
     #[test]
     fn what_nobody_awaited_may_be_asked_for_again() {
         let (refusals, now) = (Refusals::default(), Instant::now());
 
-        refusals.note("a", &wanted(1), &RenderError::Abandoned, now);
+        refusals.note("a", Some(spec(1)), &RenderError::Abandoned, now);
 
-        assert_eq!(refusals.find("a", &wanted(1), now), None);
+        assert_eq!(refusals.find("a", Some(spec(1)), now), None);
     }
 }

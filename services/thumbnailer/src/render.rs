@@ -8,7 +8,8 @@ use crate::{
     decode::{Format, Header},
     encode::encode,
     error::RenderError,
-    geometry::{Size, plan},
+    geometry::{Plan, Size, plan},
+    picture::Picture,
     resize::Scratch,
 };
 
@@ -81,11 +82,16 @@ pub(crate) fn render(
     limits: &Limits,
 ) -> Result<Rendered, RenderError> {
     let header = Header::read(&file, limits.most_pixels)?;
-    let stored = header.size();
-    let orientation = header.orientation();
-    let source = orientation.seen(stored);
+    let source = header.seen_size();
     let (spec, for_all) = wanted.choose(source);
-    let upright = plan(source, &spec);
+    let thumbnail = draw(scratch, file, &header, plan(source, &spec))?;
+    let image = encode(&thumbnail, header.format(), limits.jpeg_quality)?.into();
+    Ok(Rendered { for_all, format: header.format(), image })
+}
+
+/// Decodes `file` and carries out a plan for what people see.
+pub(crate) fn draw(scratch: &mut Scratch, file: Bytes, header: &Header, upright: Plan) -> Result<Picture, RenderError> {
+    let (stored, orientation) = (header.size(), header.orientation());
     // Turning comes last, when there is little left to turn. The cut is in the middle, so
     // that only swapped sides matter to it.
     let plan = if orientation.swaps_sides() { upright.transposed() } else { upright };
@@ -94,9 +100,7 @@ pub(crate) fn render(
     drop(file);
     let plan = plan.for_decoded(stored, picture.size);
     let small = scratch.resize(picture, &plan)?;
-    let thumbnail = orientation.apply(small.into_light());
-    let image = encode(&thumbnail, header.format(), limits.jpeg_quality)?.into();
-    Ok(Rendered { for_all, format: header.format(), image })
+    Ok(orientation.apply(small.into_light()))
 }
 
 #[cfg(test)]

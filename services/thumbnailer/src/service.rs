@@ -1,6 +1,8 @@
 //! The contract: finds what there is, admits what there is room for, and lets the pool do
 //! the rest.
 
+mod order;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -10,8 +12,8 @@ use actix::Addr;
 use async_trait::async_trait;
 use bytes::Bytes;
 use heliograph_blobs::{BlobError, BlobStore, Key};
-use heliograph_catalog::{Catalog, MediaRecord, thumbnail_key};
-use heliograph_proto::{MOST_THUMBNAIL_BYTES, Render, Thumbnail, ThumbnailService};
+use heliograph_catalog::{Catalog, MediaRecord};
+use heliograph_proto::{Describe, Description, MOST_THUMBNAIL_BYTES, Render, Thumbnail, ThumbnailService};
 use heliograph_types::{ContentType, ErrorCode, Failure, Mxc, ThumbnailSpec};
 use tokio::{
     runtime::Handle,
@@ -19,8 +21,9 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
+use self::order::Order;
 use crate::{
-    actors::worker::{RenderPicture, RenderWorker, Renderer, start_pool},
+    actors::worker::{RenderWorker, Work, WorkOn, start_pool},
     config::ThumbnailsConfig,
     decode::Format,
     error::{RenderError, too_large_code},
@@ -47,8 +50,11 @@ pub struct Deps {
     pub tasks: TaskTracker,
 }
 
-type Outcome = Result<Thumbnail, Failure>;
-type SharedFlight = Arc<Flight<Outcome>>;
+/// How a file becomes a thumbnail; tests put their own in its place.
+type Renderer = Arc<dyn Fn(&mut Scratch, Bytes, &Wanted) -> Result<Rendered, RenderError> + Send + Sync>;
+
+type Outcome<T> = Result<T, Failure>;
+type SharedFlight<T> = Arc<Flight<Outcome<T>>>;
 
 /// The service.
 pub struct Thumbnailer {
@@ -59,19 +65,22 @@ pub struct Thumbnailer {
 /// them.
 struct Studio {
     config: ThumbnailsConfig,
+    limits: Limits,
     deps: Deps,
+    renderer: Renderer,
     pool: Addr<RenderWorker>,
     /// Where the tasks run. Not where their callers do: those may be threads that end first.
     runtime: Handle,
-    /// Thumbnails that wait or are in the making.
+    /// Pictures that wait or are in work.
     queue: Arc<Semaphore>,
     /// Files in memory.
     files: Arc<Semaphore>,
-    flights: Flights<(Mxc, Wanted), Outcome>,
+    thumbnails: Flights<(Mxc, Wanted), Outcome<Thumbnail>>,
+    descriptions: Flights<Describe, Outcome<Description>>,
     refusals: Refusals,
 }
 
-/// Why a thumbnail is not made after all.
+/// Why something is not made after all.
 enum Stopped {
     /// Nobody waits for it any more.
     Abandoned,
@@ -94,59 +103,66 @@ impl Thumbnailer {
         Self::start_with(config, deps, renderer)
     }
 
-    pub(crate) fn start_with(config: ThumbnailsConfig, deps: Deps, renderer: Renderer) -> Arc<Self> {
+    fn start_with(config: ThumbnailsConfig, deps: Deps, renderer: Renderer) -> Arc<Self> {
         metrics::describe();
         let threads = config.threads();
         let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
         let studio = Studio {
-            pool: start_pool(threads, renderer),
+            pool: start_pool(threads),
             queue: semaphore(config.queue_limit.get()),
             files: semaphore(threads.saturating_mul(FILES_PER_WORKER)),
-            flights: Flights::default(),
+            thumbnails: Flights::default(),
+            descriptions: Flights::default(),
             refusals: Refusals::default(),
             runtime: Handle::current(),
+            limits: Limits::from(&config),
             config,
             deps,
+            renderer,
         };
         Arc::new(Self { studio: Arc::new(studio) })
+    }
+
+    /// Waits for the flight that carries out `order`, which is started if there is none.
+    async fn ask<O: Order>(&self, order: O) -> Outcome<O::Product> {
+        let studio = &self.studio;
+        let (seat, new_flight) = O::flights(studio).join(&order);
+        if let Some(flight) = new_flight {
+            studio.deps.tasks.spawn_on(Arc::clone(studio).fly(order, flight), &studio.runtime);
+        }
+        match tokio::time::timeout(studio.config.timeout, seat.outcome()).await {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => Err(Failure::internal("the task that worked on the picture died")),
+            Err(_elapsed) => {
+                metrics::timed_out();
+                Err(saturated("the picture is still in work"))
+            }
+        }
     }
 }
 
 impl Studio {
     /// Runs until the flight has landed, whoever of its passengers is still there.
-    async fn fly(self: Arc<Self>, mxc: Mxc, wanted: Wanted, flight: SharedFlight) {
-        let key = (mxc, wanted);
+    async fn fly<O: Order>(self: Arc<Self>, order: O, flight: SharedFlight<O::Product>) {
+        let flights = O::flights(&self);
         loop {
-            let outcome = match self.find_or_make(&key.0, &key.1, &flight).await {
-                Ok(thumbnail) => Ok(thumbnail),
+            let outcome = match order.carry_out(&self, &flight).await {
+                Ok(product) => Ok(product),
                 Err(Stopped::Failed(failure)) => Err(failure),
-                Err(Stopped::Abandoned) if self.flights.try_cancel(&key, &flight) => return metrics::abandoned(),
+                Err(Stopped::Abandoned) if flights.try_cancel(&order, &flight) => return metrics::abandoned(O::KIND),
                 // Somebody came just when we were about to leave it.
                 Err(Stopped::Abandoned) => continue,
             };
-            metrics::finished(&outcome);
-            return self.flights.land(&key, &flight, outcome);
+            metrics::finished(O::KIND, &outcome);
+            return flights.land(&order, &flight, outcome);
         }
     }
 
-    async fn find_or_make(&self, mxc: &Mxc, wanted: &Wanted, flight: &SharedFlight) -> Result<Thumbnail, Stopped> {
+    /// The record of what may be a picture.
+    async fn get_record(&self, mxc: &Mxc) -> Result<Arc<MediaRecord>, Failure> {
         let record = self.deps.catalog.find(mxc).await?.ok_or_else(Failure::not_found)?;
         self.check(&record)?;
-        let key = wanted.stored.map(|form| thumbnail_key(mxc, &form));
-        if let Some(key) = &key
-            && let Some(thumbnail) = self.find_stored(key).await?
-        {
-            return Ok(thumbnail);
-        }
-        if let Some(error) = self.refusals.find(&record.blob, wanted, Instant::now()) {
-            return Err(error.into_failure(is_remote(&record)).into());
-        }
-        let rendered = self.make(&record, wanted, flight).await?;
-        metrics::made(rendered.image.len());
-        if let Some(key) = key.filter(|_| rendered.for_all) {
-            self.store(&key, &rendered).await;
-        }
-        Ok(to_thumbnail(rendered.format, rendered.image)?)
+        Ok(record)
     }
 
     /// Refuses what need not even be read.
@@ -172,9 +188,20 @@ impl Studio {
         }
     }
 
-    async fn make(&self, record: &MediaRecord, wanted: &Wanted, flight: &SharedFlight) -> Result<Rendered, Stopped> {
+    /// Has the pool do `work`; `thumbnail` says which one is made, if it is one. Not tried
+    /// on a file that was no good a short while ago.
+    async fn make<T: Send + 'static, P: Send + Sync + 'static>(
+        &self,
+        record: &MediaRecord,
+        thumbnail: Option<ThumbnailSpec>,
+        work: Work<T>,
+        flight: &SharedFlight<P>,
+    ) -> Result<T, Stopped> {
+        if let Some(error) = self.refusals.find(&record.blob, thumbnail, Instant::now()) {
+            return Err(error.into_failure(is_remote(record)).into());
+        }
         let Ok(_place) = Arc::clone(&self.queue).try_acquire_owned() else {
-            return Err(saturated("too many thumbnails are in the making").into());
+            return Err(saturated("too many pictures are in work").into());
         };
         let _queued = metrics::Queued::enter();
         let permit = self.wait_for_room(flight).await?;
@@ -184,19 +211,18 @@ impl Studio {
 
         let flight = Arc::clone(flight);
         let is_awaited = Box::new(move || flight.is_awaited());
-        let outcome = self.pool.send(RenderPicture { file, wanted: *wanted, is_awaited, permit }).await;
-        let error = match outcome.map(check_bytes) {
-            Ok(Ok(rendered)) => return Ok(rendered),
+        let error = match self.pool.send(WorkOn { file, work, is_awaited, permit }).await {
+            Ok(Ok(product)) => return Ok(product),
             Ok(Err(RenderError::Abandoned)) => return Err(Stopped::Abandoned),
             Ok(Err(error)) => error,
             Err(_closed) => return Err(Failure::unavailable("the thumbnailer is shutting down").into()),
         };
-        self.refusals.note(&record.blob, wanted, &error, Instant::now());
+        self.refusals.note(&record.blob, thumbnail, &error, Instant::now());
         Err(error.into_failure(is_remote(record)).into())
     }
 
     /// Waits in the queue, with empty hands: no file is read before there is room for it.
-    async fn wait_for_room(&self, flight: &SharedFlight) -> Result<OwnedSemaphorePermit, Stopped> {
+    async fn wait_for_room<P>(&self, flight: &Flight<P>) -> Result<OwnedSemaphorePermit, Stopped> {
         tokio::select! {
             permit = Arc::clone(&self.files).acquire_owned() => {
                 permit.map_err(|_closed| Failure::unavailable("the thumbnailer is shutting down").into())
@@ -220,11 +246,11 @@ const fn is_remote(record: &MediaRecord) -> bool {
 }
 
 /// What the contract could not carry is no thumbnail.
-fn check_bytes(outcome: Result<Rendered, RenderError>) -> Result<Rendered, RenderError> {
-    outcome.and_then(|rendered| match rendered.image.len() {
+fn check_bytes(rendered: Rendered) -> Result<Rendered, RenderError> {
+    match rendered.image.len() {
         bytes if bytes > MOST_THUMBNAIL_BYTES => Err(RenderError::TooManyBytes { bytes, most: MOST_THUMBNAIL_BYTES }),
         _ => Ok(rendered),
-    })
+    }
 }
 
 fn saturated(message: &str) -> Failure {
@@ -241,20 +267,12 @@ fn to_thumbnail(format: Format, image: Bytes) -> Result<Thumbnail, Failure> {
 impl ThumbnailService for Thumbnailer {
     #[tracing::instrument(skip_all, fields(mxc = %request.mxc, spec = %request.spec))]
     async fn render(&self, request: Render) -> Result<Thumbnail, Failure> {
-        let studio = &self.studio;
-        let wanted = Wanted::by(request.spec);
-        let (seat, new_flight) = studio.flights.join(&(request.mxc.clone(), wanted));
-        if let Some(flight) = new_flight {
-            studio.deps.tasks.spawn_on(Arc::clone(studio).fly(request.mxc, wanted, flight), &studio.runtime);
-        }
-        match tokio::time::timeout(studio.config.timeout, seat.outcome()).await {
-            Ok(Some(outcome)) => outcome,
-            Ok(None) => Err(Failure::internal("the task that made the thumbnail died")),
-            Err(_elapsed) => {
-                metrics::timed_out();
-                Err(saturated("the thumbnail is not ready yet"))
-            }
-        }
+        self.ask((request.mxc, Wanted::by(request.spec))).await
+    }
+
+    #[tracing::instrument(skip_all, fields(mxc = %request.mxc))]
+    async fn describe(&self, request: Describe) -> Result<Description, Failure> {
+        self.ask(request).await
     }
 }
 

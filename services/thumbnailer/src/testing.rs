@@ -184,3 +184,38 @@ pub(crate) fn assert_quarters(seen: &Seen, expected: [[u8; 3]; 4]) {
     let quarters = seen.quarters();
     assert!(quarters.into_iter().zip(expected).all(|(a, b)| alike(a, b)), "{quarters:?} should be {expected:?}");
 }
+
+/// What a client draws from a blurhash.
+#[derive(Debug)]
+pub(crate) struct Drawn(Vec<u8>);
+
+impl Drawn {
+    const SIDE: u32 = 32;
+
+    pub(crate) fn pixels(&self) -> impl Iterator<Item = [u8; 3]> {
+        self.0.as_chunks().0.iter().map(|[red, green, blue, _]| [*red, *green, *blue])
+    }
+
+    /// The colors in the middle of the quarters, as [`Seen::quarters`] has them.
+    fn quarters(&self) -> [[u8; 3]; 4] {
+        let (near, far) = (Self::SIDE / 4, Self::SIDE * 3 / 4);
+        [(near, near), (far, near), (near, far), (far, far)]
+            .map(|(x, y)| self.pixels().nth((y * Self::SIDE + x) as usize).unwrap())
+    }
+}
+
+impl From<&str> for Drawn {
+    fn from(blurhash: &str) -> Self {
+        Self(blurhash::decode(blurhash, Self::SIDE, Self::SIDE, 1.0).unwrap())
+    }
+}
+
+/// Sharp edges overshoot in a hash, so each color must only be the nearest one of the four.
+#[track_caller]
+pub(crate) fn assert_drawn(blurhash: &str, expected: [[u8; 3]; 4]) {
+    let distance =
+        |a: [u8; 3], b: [u8; 3]| a.into_iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(b)).pow(2)).sum::<u32>();
+    let drawn = Drawn::from(blurhash).quarters();
+    let nearest = drawn.map(|color| expected.into_iter().min_by_key(|other| distance(color, *other)).unwrap());
+    assert_eq!(nearest, expected, "{blurhash} shows {drawn:?}");
+}

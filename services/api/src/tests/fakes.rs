@@ -9,8 +9,8 @@ use heliograph_catalog::{Catalog, MediaRecord, Reserved, blob_key, thumbnail_key
 use heliograph_leases::EmbeddedState;
 use heliograph_matrix::{AuthError, KeyId, Presented, Refusal, Requester, SigningKey, TokenChecker};
 use heliograph_proto::{
-    Begin, Commit, FederationService, Fetch, FindKey, FoundKey, RemoteMedia, Render, Reservation, Reserve, Thumbnail,
-    ThumbnailService, Ticket, UploadService,
+    Begin, Commit, Describe, Description, FederationService, Fetch, FindKey, FoundKey, RemoteMedia, Render,
+    Reservation, Reserve, Thumbnail, ThumbnailService, Ticket, UploadService,
 };
 use heliograph_runtime::{Health, Metrics, Readiness};
 use heliograph_types::{Clock, ContentType, Failure, SystemClock, ThumbnailSpec, Timestamp, UserId};
@@ -172,6 +172,10 @@ impl UploadService for Others {
 #[async_trait]
 impl ThumbnailService for Others {
     async fn render(&self, _: Render) -> Result<Thumbnail, Failure> {
+        self.fail()
+    }
+
+    async fn describe(&self, _: Describe) -> Result<Description, Failure> {
         self.fail()
     }
 }

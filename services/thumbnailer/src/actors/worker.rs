@@ -1,4 +1,4 @@
-//! The pool that renders: one actor per thread, all behind one address.
+//! The pool that works on pictures: one actor per thread, all behind one address.
 //!
 //! Owns:  the scratch memory of one thread.
 //! Lives: as long as the process.
@@ -7,7 +7,6 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
     time::Instant,
 };
 
@@ -15,26 +14,21 @@ use actix::prelude::*;
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::{
-    error::RenderError,
-    metrics,
-    render::{Rendered, Wanted},
-    resize::Scratch,
-};
+use crate::{error::RenderError, metrics, resize::Scratch};
 
-/// How a file becomes a thumbnail; tests put their own in its place.
-pub(crate) type Renderer = Arc<dyn Fn(&mut Scratch, Bytes, &Wanted) -> Result<Rendered, RenderError> + Send + Sync>;
+/// What is done with a file.
+pub(crate) type Work<T> = Box<dyn FnOnce(&mut Scratch, Bytes) -> Result<T, RenderError> + Send>;
 
-/// Renders on a thread of its own.
+/// Works on a thread of its own.
+#[derive(Default)]
 pub(crate) struct RenderWorker {
-    renderer: Renderer,
     scratch: Scratch,
 }
 
 /// Starts the pool. Needs a running actix system; the threads end when the address and
 /// all its clones are gone.
-pub(crate) fn start_pool(threads: usize, renderer: Renderer) -> Addr<RenderWorker> {
-    SyncArbiter::start(threads, move || RenderWorker { renderer: Arc::clone(&renderer), scratch: Scratch::default() })
+pub(crate) fn start_pool(threads: usize) -> Addr<RenderWorker> {
+    SyncArbiter::start(threads, RenderWorker::default)
 }
 
 impl Actor for RenderWorker {
@@ -43,14 +37,14 @@ impl Actor for RenderWorker {
 
 // === messages ===
 
-/// Make this thumbnail.
+/// Work on this file.
 #[derive(Message)]
-#[rtype(result = "Result<Rendered, RenderError>")]
-pub(crate) struct RenderPicture {
+#[rtype(result = "Result<T, RenderError>")]
+pub(crate) struct WorkOn<T: 'static> {
     /// The file.
     pub(crate) file: Bytes,
-    /// Which thumbnail of it.
-    pub(crate) wanted: Wanted,
+    /// What is to become of it.
+    pub(crate) work: Work<T>,
     /// Whether anybody still waits.
     pub(crate) is_awaited: Box<dyn Fn() -> bool + Send>,
     /// The admission: room in memory for the file.
@@ -59,16 +53,16 @@ pub(crate) struct RenderPicture {
 
 // === handlers ===
 
-impl Handler<RenderPicture> for RenderWorker {
-    type Result = Result<Rendered, RenderError>;
+impl<T: 'static> Handler<WorkOn<T>> for RenderWorker {
+    type Result = Result<T, RenderError>;
 
-    fn handle(&mut self, job: RenderPicture, ctx: &mut Self::Context) -> Self::Result {
-        let RenderPicture { file, wanted, is_awaited, permit } = job;
+    fn handle(&mut self, job: WorkOn<T>, ctx: &mut Self::Context) -> Self::Result {
+        let WorkOn { file, work, is_awaited, permit } = job;
         if !is_awaited() {
             return Err(RenderError::Abandoned);
         }
         let started = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| (self.renderer)(&mut self.scratch, file, &wanted)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut self.scratch, file)));
         metrics::rendered(started.elapsed());
         drop(permit);
         outcome.unwrap_or_else(|_| {

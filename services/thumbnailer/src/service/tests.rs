@@ -9,13 +9,16 @@ use std::sync::{
 
 use futures_util::StreamExt;
 use heliograph_blobs::{LocalStore, StorageConfig};
+use heliograph_catalog::thumbnail_key;
 use heliograph_leases::EmbeddedState;
 use heliograph_proto::{contract_suite, testing::Way};
 use heliograph_types::{SystemClock, ThumbnailMethod::Crop, ThumbnailMethod::Scale, Timestamp};
-use jpeg_encoder::ColorType::Luma;
+use jpeg_encoder::ColorType::{Luma, Rgb};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use tempfile::TempDir;
 
 use super::*;
+use crate::testing::{BLUE, GREEN, Jpeg, RED, WHITE, assert_drawn, exif, quarters};
 
 struct Room {
     service: Arc<Thumbnailer>,
@@ -44,6 +47,9 @@ contract_suite! {
     a_thumbnail_is_made_once_and_then_stored,
     requests_of_many_sizes_store_few_thumbnails_none_too_small,
     what_cannot_be_had_is_refused_with_its_reason,
+    what_cannot_be_described_is_refused_with_its_reason,
+    a_picture_is_described_and_nothing_is_kept,
+    a_full_queue_describes_nothing_and_recovers,
     the_claimed_type_does_not_count_among_pictures,
     callers_at_once_share_one_render_per_kind,
     a_full_queue_refuses_at_once_and_recovers,
@@ -91,6 +97,10 @@ impl Room {
         stored.len()
     }
 
+    async fn describe(&self, id: &str) -> Outcome<Description> {
+        self.contract.describe(Describe { mxc: mxc(id) }).await
+    }
+
     async fn code(&self, request: Render) -> ErrorCode {
         self.contract.render(request).await.unwrap_err().code
     }
@@ -100,6 +110,28 @@ impl Room {
         let service = Arc::clone(&self.contract);
         self.deps.tasks.spawn(async move { service.render(request).await })
     }
+
+    fn ask_to_describe(&self, id: &str) -> tokio::task::JoinHandle<Outcome<Description>> {
+        let (service, request) = (Arc::clone(&self.contract), Describe { mxc: mxc(id) });
+        self.deps.tasks.spawn(async move { service.describe(request).await })
+    }
+
+    /// Until so many wait or are in work.
+    async fn queued(&self, pictures: usize) {
+        while self.service.studio.queue.available_permits() > 128 - pictures {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Whether the requests counted so far include `line`: labels and number.
+#[track_caller]
+fn assert_counted(recorder: &PrometheusRecorder, line: &str) {
+    let counted = recorder.handle().render();
+    assert!(
+        counted.lines().any(|counter| counter == format!("heliograph_thumbnail_requests_total{line}")),
+        "{counted}"
+    );
 }
 
 /// A renderer that counts, tells when it starts, and waits for leave to go on.
@@ -167,7 +199,7 @@ async fn requests_of_many_sizes_store_few_thumbnails_none_too_small(way: Way) {
 async fn a_crop_whose_shape_nobody_else_has_is_made_exactly_and_not_stored() {
     let room = open(|_| {}, None);
     room.add("sun", "image/jpeg", &crate::sample_picture()).await;
-    room.add("flat", "image/jpeg", &crate::testing::Jpeg::new(200, 80, Luma).encode(&[99; 200 * 80])).await;
+    room.add("flat", "image/jpeg", &Jpeg::new(200, 80, Luma).encode(&[99; 200 * 80])).await;
 
     // The second would be stored as 96x96, which the picture cannot fill: it would be no square.
     for (id, asked, size) in [("sun", (100, 41), (100, 41)), ("flat", (70, 70), (70, 70)), ("flat", (96, 96), (96, 80))]
@@ -215,7 +247,21 @@ async fn a_stored_thumbnail_that_is_no_picture_is_made_anew() {
     assert_eq!(room.deps.blobs.get(&key, 1 << 20).await.unwrap(), thumbnail.image);
 }
 
-async fn what_cannot_be_had_is_refused_with_its_reason(way: Way) {
+/// What is no picture that we read, and why.
+const MISFITS: [(&str, ErrorCode); 10] = [
+    ("nothing", ErrorCode::NotFound),
+    ("text", ErrorCode::CannotThumbnail),
+    ("noise", ErrorCode::CannotThumbnail),
+    ("svg", ErrorCode::CannotThumbnail),
+    ("html", ErrorCode::CannotThumbnail),
+    ("cut", ErrorCode::CannotThumbnail),
+    ("bomb", ErrorCode::TooLarge),
+    ("theirbomb", ErrorCode::RemoteTooLarge),
+    ("big", ErrorCode::TooLarge),
+    ("theirbig", ErrorCode::RemoteTooLarge),
+];
+
+async fn open_with_misfits(way: Way) -> Room {
     let room = open(|config| config.max_source_size = bytesize::ByteSize::kib(200), None).by(way).await;
     room.add("text", "text/plain", &crate::sample_picture()).await;
     room.add("noise", "application/octet-stream", &crate::sample_picture()).await;
@@ -226,21 +272,39 @@ async fn what_cannot_be_had_is_refused_with_its_reason(way: Way) {
     room.add_as("theirbomb", "image/png", &crate::testing::png_header(60_000, 60_000), false).await;
     room.add("big", "image/png", &vec![0; 201 << 10]).await;
     room.add_as("theirbig", "image/png", &vec![0; 201 << 10], false).await;
+    room
+}
 
-    for (id, code) in [
-        ("nothing", ErrorCode::NotFound),
-        ("text", ErrorCode::CannotThumbnail),
-        ("noise", ErrorCode::CannotThumbnail),
-        ("svg", ErrorCode::CannotThumbnail),
-        ("html", ErrorCode::CannotThumbnail),
-        ("cut", ErrorCode::CannotThumbnail),
-        ("bomb", ErrorCode::TooLarge),
-        ("theirbomb", ErrorCode::RemoteTooLarge),
-        ("big", ErrorCode::TooLarge),
-        ("theirbig", ErrorCode::RemoteTooLarge),
-    ] {
+async fn what_cannot_be_had_is_refused_with_its_reason(way: Way) {
+    let room = open_with_misfits(way).await;
+
+    for (id, code) in MISFITS {
         assert_eq!(room.code(request(id, 320, 240)).await, code, "{id}");
     }
+}
+
+async fn what_cannot_be_described_is_refused_with_its_reason(way: Way) {
+    let room = open_with_misfits(way).await;
+
+    for (id, code) in MISFITS {
+        assert_eq!(room.describe(id).await.unwrap_err().code, code, "{id}");
+    }
+}
+
+async fn a_picture_is_described_and_nothing_is_kept(way: Way) {
+    let room = open(|_| {}, None).by(way).await;
+    let level = Jpeg::new(160, 80, Rgb);
+    let turned = Jpeg { exif: Some(exif(6, true)), ..Jpeg::new(160, 80, Rgb) };
+    room.add("landscape", "image/jpeg", &level.encode(&quarters(160, 80))).await;
+    room.add("portrait", "image/jpeg", &turned.encode(&quarters(160, 80))).await;
+
+    let landscape = room.describe("landscape").await.unwrap();
+    let portrait = room.describe("portrait").await.unwrap();
+
+    assert_eq!((landscape.width, landscape.height, portrait.width, portrait.height), (160, 80, 80, 160));
+    assert_drawn(&landscape.blurhash, [RED, GREEN, BLUE, WHITE]);
+    assert_drawn(&portrait.blurhash, [BLUE, RED, WHITE, GREEN]);
+    assert_eq!(room.stored_thumbnails().await, 0);
 }
 
 async fn the_claimed_type_does_not_count_among_pictures(way: Way) {
@@ -332,9 +396,7 @@ async fn what_nobody_awaits_any_more_is_not_begun() {
     gate.started.recv().await.unwrap();
     // One waits behind the worker, the others for room.
     let waiting = ["b", "c", "d"].map(|id| room.ask(request(id, 32, 32)));
-    while room.service.studio.queue.available_permits() > 128 - 4 {
-        tokio::task::yield_now().await;
-    }
+    room.queued(4).await;
     for task in &waiting {
         task.abort();
     }
@@ -370,9 +432,89 @@ async fn a_full_queue_refuses_at_once_and_recovers(way: Way) {
     assert!(room.contract.render(request("b", 32, 32)).await.is_ok());
 }
 
+async fn a_full_queue_describes_nothing_and_recovers(way: Way) {
+    let (mut gate, renderer) = gate();
+    let room = open(|config| config.queue_limit = std::num::NonZeroUsize::MIN, Some(renderer)).by(way).await;
+    room.add("a", "image/jpeg", b"\xff\xd8\xff").await;
+    room.add("sun", "image/jpeg", &crate::sample_picture()).await;
+
+    let first = room.ask(request("a", 32, 32));
+    gate.started.recv().await.unwrap();
+    let refused = room.describe("sun").await.unwrap_err();
+    gate.leave.send(()).unwrap();
+    first.await.unwrap().unwrap();
+
+    assert_eq!((refused.code, refused.retry_after), (ErrorCode::LimitExceeded, Some(RETRY_AFTER)));
+    assert_eq!(room.describe("sun").await.unwrap().width, 640);
+}
+
+#[actix::test]
+async fn callers_at_once_share_one_look() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _counted = ::metrics::set_default_local_recorder(&recorder);
+    let (mut gate, renderer) = gate();
+    let room = open(|_| {}, Some(renderer));
+    room.add("a", "image/jpeg", b"\xff\xd8\xff").await;
+    room.add("sun", "image/jpeg", &crate::sample_picture()).await;
+
+    let before = room.ask(request("a", 32, 32));
+    gate.started.recv().await.unwrap();
+    let asked: Vec<_> = (0..20).map(|_| room.ask_to_describe("sun")).collect();
+    room.queued(2).await;
+    gate.leave.send(()).unwrap();
+
+    before.await.unwrap().unwrap();
+    for answer in asked {
+        assert_eq!(answer.await.unwrap().unwrap().height, 480);
+    }
+    assert_counted(&recorder, r#"{kind="description",result="ok"} 1"#);
+}
+
+#[actix::test]
+async fn what_nobody_awaits_any_more_is_not_looked_at() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _counted = ::metrics::set_default_local_recorder(&recorder);
+    let (mut gate, renderer) = gate();
+    let room = open(|_| {}, Some(renderer));
+    for id in ["a", "b", "c", "d"] {
+        room.add(id, "image/jpeg", b"\xff\xd8\xff").await;
+    }
+
+    let before = room.ask(request("a", 32, 32));
+    gate.started.recv().await.unwrap();
+    // One waits behind the worker, the others for room.
+    let waiting = ["b", "c", "d"].map(|id| room.ask_to_describe(id));
+    room.queued(4).await;
+    for task in &waiting {
+        task.abort();
+    }
+    for task in waiting {
+        assert!(task.await.unwrap_err().is_cancelled());
+    }
+    gate.leave.send(()).unwrap();
+    before.await.unwrap().unwrap();
+    room.deps.tasks.close();
+    room.deps.tasks.wait().await;
+
+    assert_counted(&recorder, r#"{kind="description",result="abandoned"} 3"#);
+    assert_eq!(room.service.studio.queue.available_permits(), 128);
+    assert_eq!(room.service.studio.files.available_permits(), FILES_PER_WORKER);
+}
+
+#[actix::test]
+async fn a_file_that_was_no_good_to_look_at_is_not_rendered_either() {
+    let renderer: Renderer = Arc::new(|_, _, _| panic!("it is known to be no good"));
+    let room = open(|_| {}, Some(renderer));
+    room.add("cut", "image/png", b"\x89PNG\r\n\x1a\n").await;
+
+    let failure = room.describe("cut").await.unwrap_err();
+
+    assert_eq!(room.service.render(request("cut", 32, 32)).await.unwrap_err(), failure);
+}
+
 #[actix::test]
 async fn who_waits_too_long_is_sent_away_to_come_again() {
-    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let recorder = PrometheusBuilder::new().build_recorder();
     let _counted = ::metrics::set_default_local_recorder(&recorder);
     let (mut gate, renderer) = gate();
     let room = open(|config| config.timeout = Duration::from_millis(1), Some(renderer));
