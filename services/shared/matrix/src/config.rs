@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
-use heliograph_types::ServerName;
+use heliograph_types::{Secret, ServerName};
 use ipnet::IpNet;
 use url::Url;
 
@@ -28,18 +28,55 @@ heliograph_settings::settings! {
         /// A file with certificate authorities (PEM) to trust besides those of the system
         /// when the homeserver is asked.
         pub ca_file: Option<PathBuf> = None,
-        /// How long the homeserver may take to answer who a token belongs to. After that
-        /// the request is refused with 503, never with 401.
+        /// An access token of an administrator of the homeserver. With it, the homeserver is
+        /// asked whether accounts are suspended. Administrators who use our own administration
+        /// need it not: theirs is asked about.
+        pub admin_token: Option<Secret<String>> = None,
+        /// How long the homeserver may take to answer who a token belongs to, or anything
+        /// else. After that the request is refused with 502 or 503, never with 401.
         pub timeout: Duration = Duration::from_secs(10),
-        /// How long the homeserver's answer about a token is believed. A token that was
-        /// logged out keeps working here for that long.
+        /// How long the homeserver's answer about a token is believed, by all instances that
+        /// share their state. A token that was logged out keeps working here for that long,
+        /// unless the logout went through us: then it ends at once. Whether an account is
+        /// suspended is believed as long.
         pub token_ttl: Duration = Duration::from_secs(30),
         /// Tokens whose answers are remembered, about 300 bytes each. With several homeservers
         /// the largest number counts.
         pub max_remembered_tokens: NonZeroUsize = REMEMBERED_TOKENS,
-        /// Questions about tokens that may be open at the homeserver at once; requests that
-        /// need one more are refused with 503. Each holds a connection and up to 64 KiB.
+        /// Questions about tokens that may be open at the homeserver at once, and as many of
+        /// all other kinds together; requests that need one more are refused with 503. Each
+        /// holds a connection and up to 64 KiB.
         pub max_open_questions: NonZeroUsize = QUESTIONS,
+        /// Base URL under which clients reach this media repository, such as
+        /// `https://media.example.org`. Published as `m.media_server` in
+        /// `/.well-known/matrix/client` (MSC3859), if that file is asked for here. Without it,
+        /// the file says nothing of media.
+        pub media_base_url: Option<Url> = None,
+        /// The server name under which other servers reach this media repository, such as
+        /// `media.example.org:443`. Published as `m.media_server` in
+        /// `/.well-known/matrix/server` (MSC3859), if that file is asked for here. Without it,
+        /// the file says nothing of media.
+        pub media_server_name: Option<ServerName> = None,
+        /// Whether `m.media_server` is published under that name besides
+        /// `com.beeper.msc3859.m.media_server`, the name that the proposal has until it is
+        /// part of the specification.
+        pub publish_unprefixed: bool = true,
+        /// What `/.well-known/matrix/client` says besides the media server: a JSON object, with
+        /// the `base_url` of the homeserver in its `m.homeserver` at least. Without it, what
+        /// the homeserver publishes is passed on.
+        pub well_known_client: Option<String> = None,
+        /// What `/.well-known/matrix/server` says besides the media server: a JSON object, with
+        /// `m.server` at least, such as `{"m.server": "matrix.example.org:443"}`. Without it,
+        /// what the homeserver publishes is passed on.
+        pub well_known_server: Option<String> = None,
+        /// Whether to add `v1.11` to `/_matrix/client/versions` if the homeserver does not name
+        /// it and that path is asked for here. Many clients look for it, and for nothing else,
+        /// before they use authenticated media.
+        pub force_v1_11: bool = true,
+        /// Whether a 401 of the homeserver to `/_matrix/client/versions` is asked again without
+        /// the token, which that path does not need. Some clients take the 401 for a server
+        /// without authenticated media, and remember that for hours.
+        pub versions_without_expired_token: bool = true,
     }
 }
 
