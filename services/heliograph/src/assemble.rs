@@ -74,7 +74,7 @@ async fn serve(settings: Settings, life: Life, metrics: Metrics) -> anyhow::Resu
     };
     let tokens: Arc<dyn TokenChecker> = match &development {
         Some(development) => Arc::new(development.tokens()),
-        None => identity::build_tokens(&parts.settings, Arc::clone(&parts.clock))?,
+        None => identity::build_tokens(&parts)?,
     };
     let uploads = services::build_uploads(&parts);
     let services = Services {
@@ -96,7 +96,7 @@ async fn api(settings: Settings, life: Life, metrics: Metrics) -> anyhow::Result
     let folder = settings.data.folder.clone();
     let parts = Parts::open(Arc::new(settings), &folder, life, metrics).await?;
     let tenants = identity::load_tenants(&parts.settings)?;
-    let tokens = identity::build_tokens(&parts.settings, Arc::clone(&parts.clock))?;
+    let tokens = identity::build_tokens(&parts)?;
     let cluster = &parts.settings.cluster;
     let services = Services {
         uploads: links::link_uploads(cluster, &parts.life)?,

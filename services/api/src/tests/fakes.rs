@@ -126,6 +126,7 @@ impl TokenChecker for Tokens {
             name @ ("alice" | "guest") => Ok(Requester {
                 user_id: format!("@{name}:ours.example").parse().unwrap(),
                 device_id: None,
+                is_application_service: false,
                 is_guest: name == "guest",
             }),
             "down" => Err(AuthError::Unavailable("it is down".to_owned())),

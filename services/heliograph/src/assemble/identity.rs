@@ -3,13 +3,16 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, anyhow};
-use heliograph_matrix::{Homeserver, HomeserverConfig, SigningKey, TokenChecker, Whoami, build_homeserver_client};
+use heliograph_leases::State;
+use heliograph_matrix::{
+    Homeserver, HomeserverConfig, SigningKey, TokenChecker, Whoami, WhoamiDeps, build_homeserver_client,
+};
 use heliograph_runtime::Readiness;
-use heliograph_types::{Clock, ServerName};
+use heliograph_types::ServerName;
 use tokio::runtime::Handle;
 use url::Url;
 
-use super::links::knock;
+use super::{links::knock, parts::Parts};
 use crate::{development::Development, settings::Settings};
 
 /// One server name of ours, and the key that signs for it, if we have that.
@@ -36,12 +39,20 @@ pub(super) fn development_tenants(development: &Development) -> Vec<Tenant> {
 }
 
 /// Asks the homeservers, each as its own section says.
-pub(super) fn build_tokens(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn TokenChecker>> {
-    let most = settings.homeservers.iter().map(|config| config.max_remembered_tokens).max();
-    let most = most.ok_or_else(|| anyhow!("homeserver is required"))?;
-    let homeservers = settings.homeservers.iter().map(homeserver).collect::<anyhow::Result<_>>()?;
-    // Where the process runs, not a thread of the HTTP front.
-    Ok(Arc::new(Whoami::new(homeservers, most, clock, Handle::current())))
+pub(super) fn build_tokens(parts: &Parts) -> anyhow::Result<Arc<dyn TokenChecker>> {
+    let homeservers = &parts.settings.homeservers;
+    let most = homeservers.iter().map(|config| config.max_remembered_tokens).max();
+    let deps = WhoamiDeps {
+        max_remembered_tokens: most.ok_or_else(|| anyhow!("homeserver is required"))?,
+        state: State::clone(&parts.state),
+        clock: Arc::clone(&parts.clock),
+        // Where the process runs, not a thread of the HTTP front.
+        runtime: Handle::current(),
+        tasks: parts.life.tasks.clone(),
+        shutdown: parts.life.idle.clone(),
+    };
+    let homeservers = homeservers.iter().map(homeserver).collect::<anyhow::Result<_>>()?;
+    Ok(Arc::new(Whoami::new(homeservers, deps)))
 }
 
 /// Tells when a homeserver is out of reach. Content that needs no token is still served.
@@ -65,7 +76,8 @@ fn homeserver(config: &HomeserverConfig) -> anyhow::Result<Homeserver> {
     let url = config.url.clone().ok_or_else(|| anyhow!("homeserver.url is required"))?;
     let client = build_homeserver_client(config).context("homeserver.ca_file")?;
     let HomeserverConfig { token_ttl, max_open_questions, .. } = *config;
-    Ok(Homeserver { server_name: require_name(config)?, url, client, token_ttl, max_open_questions })
+    let (server_name, admin_token) = (require_name(config)?, config.admin_token.clone());
+    Ok(Homeserver { server_name, url, client, token_ttl, max_open_questions, admin_token })
 }
 
 fn require_name(config: &HomeserverConfig) -> anyhow::Result<ServerName> {

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use heliograph_types::{Secret, UserId};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 /// Who makes a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,10 @@ pub struct Requester {
     pub user_id: UserId,
     /// The device; application services have none.
     pub device_id: Option<String>,
+    /// An application service, for itself or for a user: it named a user, or the homeserver
+    /// knows no device of the token. Synapse gives administrators tokens without a device
+    /// too (logging in as a user): those count as an application service's as well.
+    pub is_application_service: bool,
     /// Guests may read and do nothing else.
     pub is_guest: bool,
 }
@@ -36,7 +40,15 @@ impl Presented {
     }
 
     /// Stands for all of it in memory, so that no token is kept.
-    pub(crate) fn digest(&self) -> [u8; 32] {
+    pub(crate) fn key(&self) -> PresentedKey {
+        if self.user_id.is_none() && self.device_id.is_none() {
+            let whole = self.digest();
+            return PresentedKey { token: whole, whole };
+        }
+        PresentedKey { token: digest_of(&self.token), whole: self.digest() }
+    }
+
+    fn digest(&self) -> Digest {
         let mut hasher = Sha256::new();
         let parts = [Some(self.token.expose()), self.user_id.as_ref(), self.device_id.as_ref()];
         for part in parts {
@@ -46,6 +58,28 @@ impl Presented {
         }
         hasher.finalize().into()
     }
+}
+
+/// A SHA-256.
+pub(crate) type Digest = [u8; 32];
+
+/// The digest of a token that is presented alone.
+pub(crate) fn digest_of(token: &Secret<String>) -> Digest {
+    Presented { token: token.clone(), user_id: None, device_id: None }.digest()
+}
+
+/// Whether a token can stand in a header. No other can have been given out.
+pub(crate) fn is_sendable(token: &Secret<String>) -> bool {
+    token.expose().bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// What stands for something that was presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct PresentedKey {
+    /// The digest of the token alone: the same whomever it acts for.
+    pub(crate) token: Digest,
+    /// The digest of everything.
+    pub(crate) whole: Digest,
 }
 
 /// An answer of the homeserver that the client is to see as it is: it carries what we do
@@ -85,20 +119,30 @@ pub enum AuthError {
 pub trait TokenChecker: fmt::Debug + Send + Sync + 'static {
     /// Who presents this.
     async fn check(&self, presented: &Presented) -> Result<Requester, AuthError>;
+
+    /// This token was logged out: nothing that was said of it before is believed any more,
+    /// on any instance. Call it after the homeserver did. To be run to its end: dropped
+    /// earlier, other instances may not learn of it.
+    async fn forget(&self, _token: &Secret<String>) {}
+
+    /// All tokens of this user were logged out; likewise.
+    async fn forget_user(&self, _user_id: &UserId) {}
 }
+
+/// The device of every token in development.
+const DEVELOPMENT_DEVICE: &str = "DEVELOPMENT";
 
 /// Tokens that are given, for development without a homeserver.
 #[derive(Clone, Default)]
 pub struct DevelopmentTokens {
     // By digest: looking one up tells by its time nothing of the tokens.
-    users: HashMap<[u8; 32], UserId>,
+    users: HashMap<Digest, UserId>,
 }
 
 impl DevelopmentTokens {
     /// These tokens and no others.
     pub fn new(tokens: impl IntoIterator<Item = (Secret<String>, UserId)>) -> Self {
-        let digest = |token: Secret<String>| Presented { token, user_id: None, device_id: None }.digest();
-        Self { users: tokens.into_iter().map(|(token, user)| (digest(token), user)).collect() }
+        Self { users: tokens.into_iter().map(|(token, user)| (digest_of(&token), user)).collect() }
     }
 }
 
@@ -111,9 +155,12 @@ impl fmt::Debug for DevelopmentTokens {
 #[async_trait]
 impl TokenChecker for DevelopmentTokens {
     async fn check(&self, presented: &Presented) -> Result<Requester, AuthError> {
-        let token_alone = Presented { user_id: None, device_id: None, ..presented.clone() };
-        let found = self.users.get(&token_alone.digest()).cloned();
-        let requester = found.map(|user_id| Requester { user_id, device_id: None, is_guest: false });
+        let requester = self.users.get(&digest_of(&presented.token)).map(|user_id| Requester {
+            user_id: user_id.clone(),
+            device_id: Some(DEVELOPMENT_DEVICE.to_owned()),
+            is_application_service: false,
+            is_guest: false,
+        });
         requester.ok_or_else(|| AuthError::Refused(Refusal::unknown_token()))
     }
 }
@@ -142,6 +189,15 @@ mod tests {
         assert_eq!(distinct.len(), all.len());
     }
 
+    #[test]
+    fn a_token_is_the_same_whomever_it_acts_for() {
+        let alone = Presented::token("a");
+        let acting = Presented { user_id: Some("@b:a.example".to_owned()), ..alone.clone() };
+
+        assert_eq!(alone.key(), PresentedKey { token: digest_of(&alone.token), whole: alone.digest() });
+        assert_eq!(acting.key(), PresentedKey { token: digest_of(&alone.token), whole: acting.digest() });
+    }
+
     #[tokio::test]
     async fn development_tokens_know_their_users_alone() {
         let alice: UserId = "@alice:a.example".parse().unwrap();
@@ -150,7 +206,9 @@ mod tests {
         let known = tokens.check(&Presented::token("wonder")).await;
         let unknown = tokens.check(&Presented::token("wonde")).await;
 
-        assert_eq!(known.map(|requester| requester.user_id), Ok(alice));
+        let device_id = Some("DEVELOPMENT".to_owned());
+        let expected = Requester { user_id: alice, device_id, is_application_service: false, is_guest: false };
+        assert_eq!(known, Ok(expected));
         assert!(matches!(unknown, Err(AuthError::Refused(Refusal { status: 401, .. }))));
         assert!(!format!("{tokens:?}").contains("wonder"));
     }

@@ -1,20 +1,21 @@
 //! Asking homeservers who a token belongs to (`account/whoami`), and remembering briefly.
 
-use std::{
-    fmt,
-    num::NonZeroUsize,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{cmp::max, fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use heliograph_types::{Clock, ServerName, Timestamp};
-use lru::LruCache;
+use heliograph_leases::State;
+use heliograph_types::{Clock, Secret, ServerName, UserId};
 use tokio::{runtime::Handle, sync::Semaphore, task::JoinSet};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
 
 use crate::{
-    AuthError, Flights, Presented, Refusal, Requester, TokenChecker, metrics,
+    AuthError, Flights, Presented, Refusal, Requester, TokenChecker,
+    logged_out::LoggedOut,
+    memory::{Generation, Memory, Remembered},
+    metrics,
+    shared_answers::{SharedAnswers, listen},
+    token::{PresentedKey, digest_of, is_sendable},
     whoami_request::{Opinion, ask},
 };
 
@@ -32,20 +33,36 @@ pub struct Homeserver {
     pub client: reqwest::Client,
     /// How long its answers are believed.
     pub token_ttl: Duration,
-    /// Questions that may be open at once.
+    /// Questions about tokens that may be open at once, and as many of other kinds.
     pub max_open_questions: NonZeroUsize,
+    /// The token of an administrator of it.
+    pub admin_token: Option<Secret<String>>,
 }
 
-type Digest = [u8; 32];
+impl Homeserver {
+    pub(crate) fn new_room(&self) -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(self.max_open_questions.get().min(Semaphore::MAX_PERMITS)))
+    }
+}
+
+/// What [`Whoami`] needs besides homeservers.
+pub struct WhoamiDeps {
+    /// Tokens whose answers are remembered by this process.
+    pub max_remembered_tokens: NonZeroUsize,
+    /// What instances share: answers, and who was logged out.
+    pub state: State,
+    /// Tells how long to believe answers.
+    pub clock: Arc<dyn Clock>,
+    /// Where questions are asked: their connections are kept for the next, and outlive the
+    /// runtimes of callers.
+    pub runtime: Handle,
+    /// One task, which hears of logouts, runs in these.
+    pub tasks: TaskTracker,
+    /// Ends that task.
+    pub shutdown: CancellationToken,
+}
+
 type Answer = Result<Requester, AuthError>;
-
-#[derive(Debug)]
-struct Remembered {
-    answer: Result<Requester, Refusal>,
-    until: Timestamp,
-    /// Which homeserver knew the token, if one did: the first to be asked again.
-    knew: Option<usize>,
-}
 
 /// Asks homeservers.
 pub struct Whoami {
@@ -53,11 +70,11 @@ pub struct Whoami {
     /// Room for questions, by homeserver.
     rooms: Vec<Arc<Semaphore>>,
     clock: Arc<dyn Clock>,
-    /// Where questions are asked: their connections are kept for the next, and outlive the
-    /// runtimes of callers.
     runtime: Handle,
-    remembered: Mutex<LruCache<Digest, Remembered>>,
-    flights: Flights<Digest, Answer>,
+    memory: Arc<Memory>,
+    shared: SharedAnswers,
+    /// What is asked after a logout does not join what was asked before.
+    flights: Flights<(PresentedKey, Generation), Answer>,
 }
 
 impl fmt::Debug for Whoami {
@@ -67,43 +84,56 @@ impl fmt::Debug for Whoami {
 }
 
 impl Whoami {
-    /// Asks `homeservers` on `runtime`, and remembers the answers about so many tokens.
-    pub fn new(
-        homeservers: Vec<Homeserver>,
-        max_remembered_tokens: NonZeroUsize,
-        clock: Arc<dyn Clock>,
-        runtime: Handle,
-    ) -> Self {
-        let remembered = Mutex::new(LruCache::new(max_remembered_tokens));
-        let permits = |homeserver: &Homeserver| homeserver.max_open_questions.get().min(Semaphore::MAX_PERMITS);
-        let rooms = homeservers.iter().map(|homeserver| Arc::new(Semaphore::new(permits(homeserver)))).collect();
-        Self { homeservers, rooms, clock, runtime, remembered, flights: Flights::default() }
+    /// Asks `homeservers`, and remembers what they say.
+    pub fn new(homeservers: Vec<Homeserver>, deps: WhoamiDeps) -> Self {
+        let WhoamiDeps { max_remembered_tokens, state, clock, runtime, tasks, shutdown } = deps;
+        let memory = Arc::new(Memory::new(max_remembered_tokens));
+        let listener = listen(State::clone(&state), Arc::clone(&memory));
+        tasks.spawn_on(async move { shutdown.run_until_cancelled(listener).await }, &runtime);
+        let longest_ttl = homeservers.iter().map(|homeserver| homeserver.token_ttl).fold(REFUSAL_TTL, max);
+        let server_names = homeservers.iter().map(|homeserver| homeserver.server_name.clone()).collect();
+        let shared = SharedAnswers::new(state, server_names, longest_ttl);
+        let rooms = homeservers.iter().map(Homeserver::new_room).collect();
+        Self { homeservers, rooms, clock, runtime, memory, shared, flights: Flights::default() }
     }
 
-    fn remembered(&self) -> MutexGuard<'_, LruCache<Digest, Remembered>> {
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What another instance was told, or else what the homeservers say.
+    async fn find_out(&self, presented: &Presented, key: PresentedKey, asked_in: Generation) -> Answer {
+        if let Some(shared) = self.shared.find(&key, self.clock.now()).await {
+            let answer = shared.answer();
+            self.memory.remember(key, shared, asked_in);
+            return answer;
+        }
+        let asked_at = self.clock.now();
+        let (knew, answer) = self.ask_all(presented, self.memory.who_knew(&key)).await;
+        let Some((answer, ttl)) = self.worth_remembering(knew, &answer) else { return answer };
+        let remembered = Remembered { answer, until: asked_at + ttl, knew };
+        if self.memory.remember(key, remembered.clone(), asked_in) {
+            self.shared.store(&key, &remembered, self.clock.now()).await;
+        }
+        remembered.answer()
     }
 
-    fn find_remembered(&self, digest: &Digest) -> Option<Answer> {
-        let now = self.clock.now();
-        let mut remembered = self.remembered();
-        let known = remembered.get(digest).filter(|known| now < known.until)?;
-        Some(known.answer.clone().map_err(AuthError::Refused))
-    }
-
-    async fn ask_and_remember(&self, presented: &Presented, digest: Digest) -> Answer {
-        let knew = self.remembered().peek(&digest).and_then(|remembered| remembered.knew);
-        let (knows, answer) = self.ask_all(presented, knew).await;
-        let ttl = knows.map_or(REFUSAL_TTL, |index| self.homeservers[index].token_ttl);
-        let (answer, ttl) = match answer {
-            Ok(requester) => (Ok(requester), ttl),
+    fn worth_remembering(
+        &self,
+        knew: Option<usize>,
+        answer: &Answer,
+    ) -> Option<(Result<Requester, Refusal>, Duration)> {
+        match answer {
+            Ok(requester) => Some((Ok(requester.clone()), self.homeservers[knew?].token_ttl)),
             // "Too much" is about now, not about the token.
-            Err(AuthError::Refused(refusal)) if refusal.status != 429 => (Err(refusal), REFUSAL_TTL),
-            other => return other,
-        };
-        let entry = Remembered { answer: answer.clone(), until: self.clock.now() + ttl, knew: knows };
-        self.remembered().put(digest, entry);
-        answer.map_err(AuthError::Refused)
+            Err(AuthError::Refused(refusal)) if refusal.status != 429 => Some((Err(refusal.clone()), REFUSAL_TTL)),
+            Err(_) => None,
+        }
+    }
+
+    /// Returns when nobody finds in the state, or remembers here, what was said before.
+    async fn log_out(&self, who: LoggedOut) {
+        self.memory.forget(&who);
+        self.shared.mark(&who).await;
+        // Once more: before it was marked, what we had shared could be found again.
+        self.memory.forget(&who);
+        self.shared.announce(&who).await;
     }
 
     /// Asks until one knows the token, and tells which: the one that `knew` it alone, then all
@@ -179,14 +209,22 @@ fn rank(error: &AuthError) -> u8 {
 #[async_trait]
 impl TokenChecker for Whoami {
     async fn check(&self, presented: &Presented) -> Answer {
-        // Such a token cannot even be asked about; nobody can have given it out.
-        if !presented.token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        // Such a token cannot even be asked about.
+        if !is_sendable(&presented.token) {
             return Err(AuthError::Refused(Refusal::unknown_token()));
         }
-        let digest = presented.digest();
-        if let Some(answer) = self.find_remembered(&digest) {
-            return answer;
+        let (key, generation) = (presented.key(), self.memory.generation());
+        if let Some(known) = self.memory.find(&key, self.clock.now()) {
+            return known.answer();
         }
-        self.flights.join(digest, || self.ask_and_remember(presented, digest)).await
+        self.flights.join((key, generation), || self.find_out(presented, key, generation)).await
+    }
+
+    async fn forget(&self, token: &Secret<String>) {
+        self.log_out(LoggedOut::Token(digest_of(token))).await;
+    }
+
+    async fn forget_user(&self, user_id: &UserId) {
+        self.log_out(LoggedOut::User(user_id.clone())).await;
     }
 }

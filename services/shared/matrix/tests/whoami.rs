@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests are to fail where they stand")]
 
+#[path = "support/probed_state.rs"]
+mod probed_state;
+
 use std::{
     num::NonZeroUsize,
     sync::{
@@ -11,20 +14,27 @@ use std::{
     time::Duration,
 };
 
+use heliograph_leases::Caches;
 use heliograph_matrix::{
-    AuthError, Homeserver, HomeserverConfig, Presented, Refusal, Requester, TokenChecker, Whoami,
+    AuthError, Homeserver, HomeserverConfig, Presented, Refusal, Requester, TokenChecker, Whoami, WhoamiDeps,
     build_homeserver_client,
     testing::{Step, TestAuthority, TestRequest, TestServer, answer, json},
 };
-use heliograph_types::{ManualClock, Timestamp};
+use heliograph_types::{ManualClock, Secret, Timestamp};
+use probed_state::ProbedState;
 use tokio::{runtime::Handle, sync::Notify};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 const UNKNOWN: &str = r#"{"errcode":"M_UNKNOWN_TOKEN","error":"who?","soft_logout":false}"#;
 
 struct Fixture {
     checker: Arc<Whoami>,
     clock: Arc<ManualClock>,
+    state: Arc<ProbedState>,
+    homeservers: Vec<Homeserver>,
     servers: Vec<TestServer>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
 }
 
 impl Fixture {
@@ -35,6 +45,32 @@ impl Fixture {
     async fn check(&self, token: &str) -> Result<Requester, AuthError> {
         self.checker.check(&Presented::token(token)).await
     }
+
+    /// Another instance in front of the same homeservers.
+    async fn another(&self) -> Arc<Whoami> {
+        let deps = WhoamiDeps {
+            max_remembered_tokens: NonZeroUsize::new(100).unwrap(),
+            state: self.state.clone(),
+            clock: self.clock.clone(),
+            runtime: Handle::current(),
+            tasks: self.tasks.clone(),
+            shutdown: self.shutdown.clone(),
+        };
+        let checker = Arc::new(Whoami::new(self.homeservers.clone(), deps));
+        settle().await;
+        checker
+    }
+}
+
+/// Lets tasks of this thread do what they can.
+async fn settle() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn secret(token: &str) -> Secret<String> {
+    Secret::new(token.to_owned())
 }
 
 type Handler = Box<dyn Fn(&TestRequest) -> Vec<Step> + Send + Sync>;
@@ -56,13 +92,24 @@ async fn fixture_of(config: HomeserverConfig, handlers: Vec<Handler>) -> Fixture
             client: build_homeserver_client(&config).unwrap(),
             token_ttl: config.token_ttl,
             max_open_questions: config.max_open_questions,
+            admin_token: None,
         });
         servers.push(server);
     }
     let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
-    let most_remembered = config.max_remembered_tokens;
-    let checker = Arc::new(Whoami::new(homeservers, most_remembered, clock.clone(), Handle::current()));
-    Fixture { checker, clock, servers }
+    let state = Arc::new(ProbedState::new(clock.clone()));
+    let deps = WhoamiDeps {
+        max_remembered_tokens: config.max_remembered_tokens,
+        state: state.clone(),
+        clock: clock.clone(),
+        runtime: Handle::current(),
+        tasks: TaskTracker::new(),
+        shutdown: CancellationToken::new(),
+    };
+    let (tasks, shutdown) = (deps.tasks.clone(), deps.shutdown.clone());
+    let checker = Arc::new(Whoami::new(homeservers.clone(), deps));
+    settle().await;
+    Fixture { checker, clock, state, homeservers, servers, tasks, shutdown }
 }
 
 fn knows(letter: char, token: &'static str) -> Handler {
@@ -324,4 +371,211 @@ async fn a_token_that_cannot_stand_in_a_header_is_unknown() {
 
     assert!(matches!(fixture.check("a\r\nb").await, Err(AuthError::Refused(Refusal { status: 401, .. }))));
     assert_eq!(fixture.asked(), [0]);
+}
+
+#[tokio::test]
+async fn who_has_no_device_or_acts_for_somebody_is_an_application_service() {
+    let no_device = || says("200 OK", r#"{"user_id":"@bridge:a.example"}"#);
+    let guest = || says("200 OK", r#"{"user_id":"@guest:a.example","is_guest":true}"#);
+    let acting = Presented { user_id: Some("@alice:a.example".to_owned()), ..Presented::token("alice") };
+
+    for (handler, presented, expected) in [
+        (no_device(), Presented::token("bridge"), true),
+        (guest(), Presented::token("guest"), false),
+        (knows('a', "alice"), Presented::token("alice"), false),
+        (knows('a', "alice"), acting, true),
+    ] {
+        let requester = fixture(vec![handler]).await.checker.check(&presented).await.unwrap();
+        assert_eq!(requester.is_application_service, expected, "{presented:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_instance_was_told_another_does_not_ask() {
+    let fixture = fixture(vec![knows('a', "alice"), knows('b', "bob")]).await;
+    let other = fixture.another().await;
+    let mut answers = Vec::new();
+
+    for token in ["bob", "mallory"] {
+        answers.push((fixture.check(token).await, other.check(&Presented::token(token)).await));
+    }
+
+    assert_eq!(fixture.asked(), [2, 2]);
+    assert!(answers.iter().all(|(here, there)| here == there), "{answers:?}");
+    fixture.clock.advance(Duration::from_secs(6));
+    other.check(&Presented::token("bob")).await.unwrap();
+    assert_eq!(fixture.asked(), [2, 2], "still believed");
+    other.check(&Presented::token("mallory")).await.unwrap_err();
+    assert_eq!(fixture.asked(), [3, 3], "refusals are believed briefly");
+    fixture.clock.advance(Duration::from_secs(25));
+    other.check(&Presented::token("bob")).await.unwrap();
+    assert_eq!(fixture.asked(), [3, 4], "the same moment ends it everywhere, and who knew the token is asked first");
+}
+
+#[tokio::test]
+async fn no_token_is_in_the_shared_state() {
+    let fixture = fixture(vec![knows('a', "wonderland")]).await;
+    let acting = Presented { user_id: Some("@x:a.example".to_owned()), ..Presented::token("wonderland") };
+
+    fixture.check("wonderland").await.unwrap();
+    fixture.checker.check(&acting).await.unwrap();
+    fixture.check("looking-glass").await.unwrap_err();
+    fixture.checker.forget(&secret("looking-glass")).await;
+
+    let cached = fixture.state.cached();
+    assert_eq!(cached.len(), 4);
+    for (key, value) in cached {
+        // The user is named after the token.
+        let value = String::from_utf8_lossy(&value).replace("@wonderland:a.example", "");
+        assert!(!key.contains("wonderland") && !value.contains("wonderland"), "{key}: {value}");
+        assert!(!key.contains("looking-glass") && !value.contains("looking-glass"), "{key}: {value}");
+    }
+}
+
+/// Knows every token as that of Alice until it is told otherwise.
+fn knows_until(is_out: &Arc<AtomicBool>) -> Handler {
+    let is_out = Arc::clone(is_out);
+    Box::new(move |_| {
+        if is_out.load(Ordering::SeqCst) {
+            return json("401 Unauthorized", UNKNOWN);
+        }
+        json("200 OK", r#"{"user_id":"@alice:a.example","device_id":"D"}"#)
+    })
+}
+
+#[tokio::test]
+async fn a_logout_is_effective_at_once_everywhere() {
+    let is_out = Arc::default();
+    let fixture = fixture(vec![knows_until(&is_out)]).await;
+    let other = fixture.another().await;
+    let acting = Presented { user_id: Some("@alice:a.example".to_owned()), ..Presented::token("alice") };
+    for checker in [&fixture.checker, &other] {
+        checker.check(&Presented::token("alice")).await.unwrap();
+        checker.check(&acting).await.unwrap();
+    }
+
+    is_out.store(true, Ordering::SeqCst);
+    fixture.checker.forget(&secret("alice")).await;
+    settle().await;
+
+    let newcomer = fixture.another().await;
+    for checker in [&fixture.checker, &other, &newcomer] {
+        assert!(checker.check(&Presented::token("alice")).await.is_err());
+        assert!(checker.check(&acting).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_logout_everywhere_ends_all_tokens_of_the_user_and_no_others() {
+    let is_out = Arc::default();
+    let fixture = fixture(vec![knows_until(&is_out), knows('b', "bob")]).await;
+    let other = fixture.another().await;
+    for checker in [&fixture.checker, &other] {
+        checker.check(&Presented::token("phone")).await.unwrap();
+        checker.check(&Presented::token("laptop")).await.unwrap();
+    }
+
+    is_out.store(true, Ordering::SeqCst);
+    fixture.check("bob").await.unwrap();
+    fixture.checker.forget_user(&"@alice:a.example".parse().unwrap()).await;
+    settle().await;
+
+    let newcomer = fixture.another().await;
+    for checker in [&fixture.checker, &other, &newcomer] {
+        assert!(checker.check(&Presented::token("phone")).await.is_err());
+        assert!(checker.check(&Presented::token("laptop")).await.is_err());
+    }
+    let asked = fixture.asked();
+    newcomer.check(&Presented::token("bob")).await.unwrap();
+    assert_eq!(fixture.asked(), asked, "the other user's token is still known to all");
+}
+
+#[tokio::test]
+async fn what_was_asked_before_a_logout_is_not_believed_after_it() {
+    let (asked, gate, calls) = (Arc::new(Notify::new()), Arc::new(Notify::new()), AtomicUsize::new(0));
+    let (tell, wait) = (Arc::clone(&asked), Arc::clone(&gate));
+    let slow: Handler = Box::new(move |_| match calls.fetch_add(1, Ordering::SeqCst) {
+        0 => {
+            tell.notify_one();
+            [vec![Step::Wait(Arc::clone(&wait))], json("200 OK", r#"{"user_id":"@alice:a.example"}"#)].concat()
+        }
+        _ => json("401 Unauthorized", UNKNOWN),
+    });
+    let fixture = fixture(vec![slow]).await;
+    let other = fixture.another().await;
+
+    let (before, after) = tokio::join!(fixture.check("alice"), async {
+        asked.notified().await;
+        other.forget(&secret("alice")).await;
+        settle().await;
+        let after = fixture.check("alice").await;
+        gate.notify_one();
+        after
+    });
+
+    assert!(before.is_ok(), "it was asked before the logout");
+    assert!(after.is_err(), "who asks after it waits for no answer to what was asked before");
+    assert!(fixture.check("alice").await.is_err());
+    assert!(other.check(&Presented::token("alice")).await.is_err());
+}
+
+#[tokio::test]
+async fn state_that_fails_does_not_matter() {
+    let is_out = Arc::default();
+    let fixture = fixture(vec![knows_until(&is_out)]).await;
+    fixture.state.set_down(true);
+    let other = fixture.another().await;
+
+    for checker in [&fixture.checker, &other, &fixture.checker, &other] {
+        checker.check(&Presented::token("alice")).await.unwrap();
+    }
+    assert_eq!(fixture.asked(), [2], "each remembers for itself");
+
+    is_out.store(true, Ordering::SeqCst);
+    fixture.checker.forget(&secret("alice")).await;
+    assert!(fixture.check("alice").await.is_err());
+}
+
+#[tokio::test]
+async fn a_logout_is_found_in_the_state_by_who_could_not_hear_of_it() {
+    let is_out = Arc::default();
+    let fixture = fixture(vec![knows_until(&is_out)]).await;
+    fixture.check("alice").await.unwrap();
+    let written_late = fixture.state.cached().remove(0);
+
+    is_out.store(true, Ordering::SeqCst);
+    fixture.checker.forget(&secret("alice")).await;
+    let (key, value) = written_late;
+    fixture.state.cache(&key, value, Duration::from_secs(30)).await.unwrap();
+
+    assert!(fixture.another().await.check(&Presented::token("alice")).await.is_err());
+}
+
+#[tokio::test]
+async fn an_instance_that_begins_to_listen_believes_nothing_it_was_told_before() {
+    let is_out = Arc::default();
+    let fixture = fixture(vec![knows_until(&is_out)]).await;
+    fixture.state.set_down(true);
+    let deaf = fixture.another().await;
+    deaf.check(&Presented::token("alice")).await.unwrap();
+    is_out.store(true, Ordering::SeqCst);
+    fixture.checker.forget(&secret("alice")).await;
+
+    fixture.state.set_down(false);
+    // Only here: with a clock that jumps, requests would time out.
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::resume();
+
+    assert!(deaf.check(&Presented::token("alice")).await.is_err());
+}
+
+#[tokio::test]
+async fn the_listening_task_ends_at_shutdown() {
+    let fixture = fixture(vec![knows('a', "alice")]).await;
+
+    fixture.shutdown.cancel();
+    fixture.tasks.close();
+
+    tokio::time::timeout(Duration::from_mins(1), fixture.tasks.wait()).await.unwrap();
 }

@@ -1,0 +1,119 @@
+//! Shared state that can be looked into, and that fails when it is told to.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use heliograph_leases::{
+    Budget, Budgets, Caches, EmbeddedState, IndexEntry, Indexes, Lease, Leases, Signals, Spent, StateError,
+    Subscription,
+};
+use heliograph_types::Clock;
+
+pub(crate) struct ProbedState {
+    inner: EmbeddedState,
+    is_down: AtomicBool,
+    cached: Mutex<Vec<(String, Bytes)>>,
+}
+
+impl ProbedState {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let inner = EmbeddedState::in_memory(clock).unwrap();
+        Self { inner, is_down: AtomicBool::new(false), cached: Mutex::default() }
+    }
+
+    pub(crate) fn set_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// Everything that was put into the cache so far.
+    pub(crate) fn cached(&self) -> Vec<(String, Bytes)> {
+        self.cached.lock().unwrap().clone()
+    }
+
+    fn up(&self) -> Result<&EmbeddedState, StateError> {
+        let down = || StateError { context: "test".to_owned(), reason: "down".to_owned() };
+        if self.is_down.load(Ordering::SeqCst) { Err(down()) } else { Ok(&self.inner) }
+    }
+}
+
+#[async_trait]
+impl Caches for ProbedState {
+    async fn find_cached(&self, key: &str) -> Result<Option<Bytes>, StateError> {
+        self.up()?.find_cached(key).await
+    }
+
+    async fn cache(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), StateError> {
+        self.cached.lock().unwrap().push((key.to_owned(), value.clone()));
+        self.up()?.cache(key, value, ttl).await
+    }
+
+    async fn forget(&self, key: &str) -> Result<(), StateError> {
+        self.up()?.forget(key).await
+    }
+}
+
+#[async_trait]
+impl Signals for ProbedState {
+    async fn publish(&self, topic: &str, message: &str) -> Result<(), StateError> {
+        self.up()?.publish(topic, message).await
+    }
+
+    async fn subscribe(&self, topic: &str) -> Result<Subscription, StateError> {
+        self.up()?.subscribe(topic).await
+    }
+}
+
+#[async_trait]
+impl Leases for ProbedState {
+    async fn try_acquire(&self, key: &str, ttl: Duration) -> Result<Option<Lease>, StateError> {
+        self.up()?.try_acquire(key, ttl).await
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, StateError> {
+        self.up()?.renew(lease, ttl).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StateError> {
+        self.up()?.release(lease).await
+    }
+}
+
+#[async_trait]
+impl Budgets for ProbedState {
+    async fn try_spend(&self, key: &str, budget: Budget, amount: u64) -> Result<Spent, StateError> {
+        self.up()?.try_spend(key, budget, amount).await
+    }
+}
+
+#[async_trait]
+impl Indexes for ProbedState {
+    async fn insert(&self, index: &str, member: &str, score: u64) -> Result<(), StateError> {
+        self.up()?.insert(index, member, score).await
+    }
+
+    async fn insert_within(
+        &self,
+        index: &str,
+        member: &str,
+        score: u64,
+        live_from: u64,
+        most: u64,
+    ) -> Result<bool, StateError> {
+        self.up()?.insert_within(index, member, score, live_from, most).await
+    }
+
+    async fn remove(&self, index: &str, member: &str) -> Result<(), StateError> {
+        self.up()?.remove(index, member).await
+    }
+
+    async fn range(&self, index: &str, up_to: u64, limit: usize) -> Result<Vec<IndexEntry>, StateError> {
+        self.up()?.range(index, up_to, limit).await
+    }
+}
