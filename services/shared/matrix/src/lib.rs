@@ -3,6 +3,7 @@
 //! Goes out to strangers only through clients whose addresses are guarded; knows no service
 //! and no media.
 
+mod asked_homeservers;
 mod base64;
 mod canonical;
 mod client;
@@ -10,11 +11,13 @@ mod config;
 mod discovery;
 mod flight;
 mod guard;
+mod homeservers;
 mod key_document;
 mod key_id;
 mod logged_out;
 mod memory;
 mod metrics;
+mod recent;
 mod reply;
 mod shared_answers;
 mod signing_key;
@@ -26,11 +29,13 @@ mod whoami;
 mod whoami_request;
 mod x_matrix;
 
+pub use asked_homeservers::AskedHomeservers;
 pub use client::{BodyError, ClientError, GuardedClient, Reason, build_homeserver_client, read_body};
 pub use config::{FederationConfig, HomeserverConfig, PreviewsConfig};
 pub use discovery::{Destination, Discovery, InvalidHost};
 pub use flight::Flights;
 pub use guard::{AddressPolicy, GuardedResolver, Lookup, Refused, SystemLookup};
+pub use homeservers::{DevelopmentHomeservers, Homeservers, WellKnownFile};
 pub use key_document::{InvalidKeyDocument, KeyDocument, MOST_KEY_DOCUMENT_BYTES};
 pub use key_id::{InvalidKeyId, KeyId};
 pub use reply::{Reply, read_retry_after};

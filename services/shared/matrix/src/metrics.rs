@@ -6,3 +6,8 @@ use metrics::counter;
 pub(crate) fn whoami_limited() {
     counter!("heliograph_whoami_limited_total").increment(1);
 }
+
+/// A question of another kind was not asked: too many are open.
+pub(crate) fn homeserver_limited() {
+    counter!("heliograph_homeserver_limited_total").increment(1);
+}
