@@ -6,11 +6,13 @@
 
 mod document;
 mod problem;
+mod rate;
 mod section;
 mod value;
 
 pub use document::Document;
 pub use problem::{Problem, Problems};
+pub use rate::{ByteRate, Rate};
 pub use section::{Field, Section};
 pub use value::Setting;
 

@@ -6,11 +6,11 @@ use std::{
     net::{IpAddr, SocketAddr},
     num::{NonZeroU32, NonZeroUsize},
     path::PathBuf,
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use bytesize::ByteSize;
-use heliograph_types::{Mxc, Secret, ServerName, UserId};
+use heliograph_types::{Mxc, Secret, ServerName, Timestamp, UserId};
 use ipnet::IpNet;
 use toml::Value;
 use url::Url;
@@ -132,6 +132,29 @@ impl Setting for Duration {
     }
 }
 
+impl Setting for Timestamp {
+    fn read(value: &Value) -> Result<Self, String> {
+        let expected = || format!("must be {}, not {value}", Self::kind());
+        let text = match value {
+            Value::Datetime(time) => time.to_string(),
+            Value::String(text) => text.clone(),
+            _ => return Err(expected()),
+        };
+        let time = humantime::parse_rfc3339_weak(&text).map_err(|_| expected())?;
+        let since_epoch = time.duration_since(UNIX_EPOCH).map_err(|_| expected())?;
+        u64::try_from(since_epoch.as_millis()).map(Self::from_millis).map_err(|_| expected())
+    }
+
+    fn show(&self) -> Option<Value> {
+        let time = UNIX_EPOCH.checked_add(Duration::from_millis(self.as_millis()))?;
+        Some(Value::String(humantime::format_rfc3339_seconds(time).to_string()))
+    }
+
+    fn kind() -> String {
+        "a time such as \"2026-01-01T00:00:00Z\" (UTC)".to_owned()
+    }
+}
+
 impl Setting for ByteSize {
     fn read(value: &Value) -> Result<Self, String> {
         let expected = || format!("must be a size such as \"100 MiB\", not {value}");
@@ -152,7 +175,7 @@ impl Setting for ByteSize {
 }
 
 /// The shortest exact form.
-fn show_size(bytes: u64) -> String {
+pub(crate) fn show_size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 4] = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     let unit = UNITS.iter().find(|(size, _)| bytes >= *size && bytes.is_multiple_of(*size));
     unit.map_or_else(|| format!("{bytes} B"), |(size, name)| format!("{} {name}", bytes / size))
