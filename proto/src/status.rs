@@ -2,24 +2,29 @@
 
 use std::time::Duration;
 
-use heliograph_types::{ErrorCode, Failure};
+use heliograph_types::{AccountLimit, ErrorCode, Failure};
 use tonic::{Code, Status, metadata::MetadataValue};
 
 /// The exact code: gRPC has fewer than the protocol.
 const CODE: &str = "heliograph-code";
 const RETRY_AFTER_MS: &str = "heliograph-retry-after-ms";
+const INFO_URI: &str = "heliograph-info-uri";
+const CAN_UPGRADE: &str = "heliograph-can-upgrade";
 
 const fn grpc_code(code: ErrorCode) -> Code {
     match code {
         ErrorCode::MissingParam | ErrorCode::InvalidParam | ErrorCode::NotJson | ErrorCode::CannotThumbnail => {
             Code::InvalidArgument
         }
+        ErrorCode::NothingUploaded => Code::FailedPrecondition,
         ErrorCode::MissingToken | ErrorCode::UnknownToken | ErrorCode::Unauthorized => Code::Unauthenticated,
-        ErrorCode::Forbidden | ErrorCode::GuestAccessForbidden => Code::PermissionDenied,
+        ErrorCode::Forbidden | ErrorCode::GuestAccessForbidden | ErrorCode::UserSuspended => Code::PermissionDenied,
         ErrorCode::NotFound => Code::NotFound,
         ErrorCode::Unrecognized | ErrorCode::MethodNotAllowed => Code::Unimplemented,
         ErrorCode::CannotOverwriteMedia => Code::AlreadyExists,
-        ErrorCode::TooLarge | ErrorCode::RemoteTooLarge | ErrorCode::LimitExceeded => Code::ResourceExhausted,
+        ErrorCode::TooLarge | ErrorCode::RemoteTooLarge | ErrorCode::LimitExceeded | ErrorCode::UserLimitExceeded => {
+            Code::ResourceExhausted
+        }
         ErrorCode::RangeNotSatisfiable => Code::OutOfRange,
         ErrorCode::Internal => Code::Internal,
         ErrorCode::BadGateway | ErrorCode::Unavailable => Code::Unavailable,
@@ -36,6 +41,12 @@ pub(crate) fn to_status(failure: Failure) -> Status {
     }
     if let Some(span) = failure.retry_after {
         metadata.insert(RETRY_AFTER_MS, MetadataValue::from(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)));
+    }
+    if let Some(AccountLimit { info_uri, can_upgrade }) = failure.account_limit
+        && let Ok(info_uri) = info_uri.parse()
+    {
+        metadata.insert(INFO_URI, info_uri);
+        metadata.insert(CAN_UPGRADE, MetadataValue::from_static(if can_upgrade { "true" } else { "false" }));
     }
     status
 }
@@ -56,7 +67,9 @@ pub(crate) fn to_failure(status: Status) -> Failure {
         };
     };
     let retry_after = text(RETRY_AFTER_MS).and_then(|millis| millis.parse().ok()).map(Duration::from_millis);
-    Failure { code, message: status.message().to_owned(), retry_after }
+    let can_upgrade = text(CAN_UPGRADE) == Some("true");
+    let account_limit = text(INFO_URI).map(|info_uri| AccountLimit { info_uri: info_uri.to_owned(), can_upgrade });
+    Failure { code, message: status.message().to_owned(), retry_after, account_limit }
 }
 
 /// Reads one field of a message; what cannot be read is a fault of the other instance.
@@ -80,7 +93,9 @@ mod tests {
     #[test]
     fn every_failure_survives_the_way_there_and_back() {
         for code in ErrorCode::ALL {
-            let failure = Failure::new(code, "what happened").retry_after(Duration::from_millis(1500));
+            let mut failure = Failure::new(code, "what happened").retry_after(Duration::from_millis(1500));
+            failure.account_limit =
+                Some(AccountLimit { info_uri: "https://a.example/more".to_owned(), can_upgrade: true });
 
             assert_eq!(to_failure(to_status(failure.clone())), failure);
         }

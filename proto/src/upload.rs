@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use heliograph_types::{ContentType, Failure, FileName, Mxc, ServerName, Timestamp, UserId};
+use heliograph_types::{ContentType, Failure, FileName, MediaId, Mxc, ServerName, Timestamp, UserId};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -122,7 +122,68 @@ pub struct Commit {
     pub file_name: Option<FileName>,
 }
 
-/// The life of an upload. The only writer of records.
+/// What a moderator does with a medium.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Nobody gets it any more, until this is taken back. A protected medium is left alone.
+    Quarantine,
+    /// Takes a quarantine back.
+    Unquarantine,
+    /// Keeps it from being quarantined.
+    Protect,
+    /// Takes a protection back.
+    Unprotect,
+    /// Removes its content for good. Its id is never given out again.
+    Delete,
+}
+
+/// Asks for a change of one medium.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moderate {
+    /// Which.
+    pub mxc: Mxc,
+    /// What is to be done.
+    pub action: Action,
+    /// Who wants it.
+    pub moderator: UserId,
+}
+
+/// What a user has stored, and may store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of all media.
+    pub bytes: u64,
+    /// How many media.
+    pub files: u64,
+    /// So many bytes are allowed; `None` without a limit.
+    pub most_bytes: Option<u64>,
+    /// So many media are allowed; `None` without a limit.
+    pub most_files: Option<u64>,
+}
+
+/// Asks what a user has uploaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListUploads {
+    /// Who.
+    pub user_id: UserId,
+    /// Begins with the newest, else with the oldest.
+    pub newest_first: bool,
+    /// Leaves out so many.
+    pub from: u64,
+    /// At most so many.
+    pub limit: u64,
+}
+
+/// A page of what a user has uploaded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Uploads {
+    /// Ids at the server of the user.
+    pub media_ids: Vec<MediaId>,
+    /// How many there are, on all pages.
+    pub total: u64,
+}
+
+/// The life of an upload, and of what was uploaded. The only writer of records.
 #[async_trait]
 pub trait UploadService: Send + Sync + 'static {
     /// Gives out an id whose content comes later. Durable when answered.
@@ -134,7 +195,8 @@ pub trait UploadService: Send + Sync + 'static {
     ///
     /// `NotFound` for an id that nobody reserved or that has expired, `Forbidden` for
     /// another user's, `CannotOverwriteMedia` for one that has content or is just being
-    /// filled, `TooLarge` for an announced size over the limit, `LimitExceeded` without room.
+    /// filled, `TooLarge` for an announced size over the limit, `UserLimitExceeded` or
+    /// `Forbidden` for what is over the user's quota, `LimitExceeded` without room.
     async fn begin(&self, request: Begin) -> Result<Ticket, Failure>;
 
     /// Keeps an upload alive. An upload without progress for the idle limit is aborted.
@@ -146,6 +208,18 @@ pub trait UploadService: Send + Sync + 'static {
 
     /// Gives up and removes what was stored. An upload that is over is left alone.
     async fn abort(&self, ticket: &Ticket) -> Result<(), Failure>;
+
+    /// Changes a medium; answers whether anything changed. Durable, and told to every
+    /// instance, when answered. What is deleted is then gone from the store.
+    ///
+    /// `NotFound` without such a medium; only ours can be protected or deleted.
+    async fn moderate(&self, request: Moderate) -> Result<bool, Failure>;
+
+    /// What a user has stored, and may store. `Unavailable` while that cannot be known.
+    async fn usage(&self, user_id: &UserId) -> Result<Usage, Failure>;
+
+    /// What a user has uploaded, by time. `Unavailable` while that cannot be known.
+    async fn list_uploads(&self, request: ListUploads) -> Result<Uploads, Failure>;
 }
 
 /// Serves an [`UploadService`] over gRPC.
@@ -212,6 +286,61 @@ impl wire::upload_service_server::UploadService for GrpcUploadServer {
     async fn abort(&self, request: Request<wire::AbortRequest>) -> Result<Response<wire::AbortResponse>, Status> {
         self.0.abort(&request.into_inner().ticket.try_into_ticket()?).await.map_err(to_status)?;
         Ok(Response::new(wire::AbortResponse {}))
+    }
+
+    async fn moderate(
+        &self,
+        request: Request<wire::ModerateRequest>,
+    ) -> Result<Response<wire::ModerateResponse>, Status> {
+        let message = request.into_inner();
+        let action = Action::try_from(message.action())?;
+        let request = Moderate { mxc: parse(&message.mxc)?, action, moderator: parse(&message.moderator)? };
+        let changed = self.0.moderate(request).await.map_err(to_status)?;
+        Ok(Response::new(wire::ModerateResponse { changed }))
+    }
+
+    async fn usage(&self, request: Request<wire::UsageRequest>) -> Result<Response<wire::UsageResponse>, Status> {
+        let Usage { bytes, files, most_bytes, most_files } =
+            self.0.usage(&parse(&request.into_inner().user_id)?).await.map_err(to_status)?;
+        Ok(Response::new(wire::UsageResponse { bytes, files, most_bytes, most_files }))
+    }
+
+    async fn list_uploads(
+        &self,
+        request: Request<wire::ListUploadsRequest>,
+    ) -> Result<Response<wire::ListUploadsResponse>, Status> {
+        let wire::ListUploadsRequest { user_id, newest_first, from, limit } = request.into_inner();
+        let request = ListUploads { user_id: parse(&user_id)?, newest_first, from, limit };
+        let Uploads { media_ids, total } = self.0.list_uploads(request).await.map_err(to_status)?;
+        let media_ids = media_ids.iter().map(ToString::to_string).collect();
+        Ok(Response::new(wire::ListUploadsResponse { media_ids, total }))
+    }
+}
+
+impl TryFrom<wire::Action> for Action {
+    type Error = Status;
+
+    fn try_from(action: wire::Action) -> Result<Self, Status> {
+        Ok(match action {
+            wire::Action::Unspecified => return Err(missing("action")),
+            wire::Action::Quarantine => Self::Quarantine,
+            wire::Action::Unquarantine => Self::Unquarantine,
+            wire::Action::Protect => Self::Protect,
+            wire::Action::Unprotect => Self::Unprotect,
+            wire::Action::Delete => Self::Delete,
+        })
+    }
+}
+
+impl From<Action> for wire::Action {
+    fn from(action: Action) -> Self {
+        match action {
+            Action::Quarantine => Self::Quarantine,
+            Action::Unquarantine => Self::Unquarantine,
+            Action::Protect => Self::Protect,
+            Action::Unprotect => Self::Unprotect,
+            Action::Delete => Self::Delete,
+        }
     }
 }
 
@@ -294,5 +423,25 @@ impl UploadService for GrpcUploadClient {
     async fn abort(&self, ticket: &Ticket) -> Result<(), Failure> {
         self.0.clone().abort(wire::AbortRequest { ticket: Some(ticket.clone().into()) }).await.map_err(to_failure)?;
         Ok(())
+    }
+    async fn moderate(&self, Moderate { mxc, action, moderator }: Moderate) -> Result<bool, Failure> {
+        let action = wire::Action::from(action).into();
+        let message = wire::ModerateRequest { mxc: mxc.to_string(), action, moderator: moderator.to_string() };
+        Ok(self.0.clone().moderate(message).await.map_err(to_failure)?.into_inner().changed)
+    }
+
+    async fn usage(&self, user_id: &UserId) -> Result<Usage, Failure> {
+        let message = wire::UsageRequest { user_id: user_id.to_string() };
+        let wire::UsageResponse { bytes, files, most_bytes, most_files } =
+            self.0.clone().usage(message).await.map_err(to_failure)?.into_inner();
+        Ok(Usage { bytes, files, most_bytes, most_files })
+    }
+
+    async fn list_uploads(&self, request: ListUploads) -> Result<Uploads, Failure> {
+        let ListUploads { user_id, newest_first, from, limit } = request;
+        let message = wire::ListUploadsRequest { user_id: user_id.to_string(), newest_first, from, limit };
+        let answer = self.0.clone().list_uploads(message).await.map_err(to_failure)?.into_inner();
+        let media_ids = answer.media_ids.iter().map(|id| parse(id)).collect::<Result<_, _>>().map_err(to_failure)?;
+        Ok(Uploads { media_ids, total: answer.total })
     }
 }

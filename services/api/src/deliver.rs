@@ -1,6 +1,6 @@
 //! The byte path of a download: from a blob, or from another server, into an answer.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -15,17 +15,19 @@ use actix_web::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use futures_util::{Stream, TryStreamExt, stream};
 use heliograph_blobs::Key;
 use heliograph_catalog::MediaRecord;
-use heliograph_proto::RemoteMedia;
-use heliograph_types::{ErrorCode, Failure, FileName};
+use heliograph_proto::{MediaBody, RemoteMedia};
+use heliograph_types::{ContentType, ErrorCode, Failure, FileName};
 
 use crate::{
     disposition,
     error::ApiError,
     headers::{self, Caching},
+    http::download::Asked,
     metrics,
+    parts::{self, Content},
     range::{self, Wanted},
     server::Front,
 };
@@ -48,7 +50,7 @@ pub(crate) async fn stored(
         headers::of_content(&mut answer, caching);
         answer
             .insert_header((CONTENT_TYPE, record.content_type.as_str()))
-            .insert_header((CONTENT_DISPOSITION, disposition::of_content(&record.content_type, name)))
+            .insert_header((CONTENT_DISPOSITION, disposition::of_content(&front.config, &record.content_type, name)))
             .insert_header((ETAG, etag.as_str()))
             .insert_header((ACCEPT_RANGES, "bytes"));
         answer
@@ -57,9 +59,19 @@ pub(crate) async fn stored(
         Wanted::All => body(front, request, head(StatusCode::OK), record, 0..record.size_bytes).await,
         Wanted::Part(part) => {
             let mut answer = head(StatusCode::PARTIAL_CONTENT);
-            answer
-                .insert_header((CONTENT_RANGE, format!("bytes {}-{}/{}", part.start, part.end - 1, record.size_bytes)));
+            answer.insert_header((CONTENT_RANGE, content_range(&part, record.size_bytes)));
             body(front, request, answer, record, part).await
+        }
+        Wanted::Parts(parts) => {
+            let content = Content {
+                blobs: Arc::clone(&front.blobs),
+                key: key(&record.blob)?,
+                media_type: record.content_type.to_string(),
+                size_bytes: record.size_bytes,
+            };
+            metrics::delivered("store", parts.iter().map(|part| part.end - part.start).sum());
+            let head_only = request.method() == Method::HEAD;
+            Ok(parts::answer(head(StatusCode::PARTIAL_CONTENT), content, parts, head_only))
         }
         Wanted::Unsatisfiable => Ok(unsatisfiable(record.size_bytes)),
     }
@@ -69,6 +81,10 @@ fn wanted(request: &HttpRequest, etag: &str, size_bytes: u64) -> Wanted {
     // If-Range with anything but this very content means: all of it, please.
     let applies = header(request, &IF_RANGE).is_none_or(|condition| condition == etag);
     range::wanted(header(request, &RANGE).filter(|_| applies), size_bytes)
+}
+
+fn content_range(part: &Range<u64>, size_bytes: u64) -> String {
+    format!("bytes {}-{}/{size_bytes}", part.start, part.end - 1)
 }
 
 fn unsatisfiable(size_bytes: u64) -> HttpResponse {
@@ -113,7 +129,7 @@ pub(crate) async fn open(front: &Front, record: &MediaRecord, part: Range<u64>) 
     let length = part.end - part.start;
     if front.hot.takes(record.size_bytes) {
         let found = find_small(front, &key(&record.blob)?, record.size_bytes).await?;
-        let (source, content) = found.ok_or_else(|| Failure::internal("the stored content is missing"))?;
+        let Some((source, content)) = found else { return Err(gone(record)) };
         metrics::delivered(source, length);
         let bounds = usize::try_from(part.start).unwrap_or(usize::MAX)..usize::try_from(part.end).unwrap_or(usize::MAX);
         if bounds.end > content.len() {
@@ -122,11 +138,21 @@ pub(crate) async fn open(front: &Front, record: &MediaRecord, part: Range<u64>) 
         return Ok(Opened::Whole(content.slice(bounds)));
     }
     metrics::delivered("store", length);
-    let pieces = front.blobs.open(&key(&record.blob)?, part).await?;
+    let pieces = match front.blobs.open(&key(&record.blob)?, part).await {
+        Err(error) if error.is_not_found() => return Err(gone(record)),
+        pieces => pieces?,
+    };
     Ok(Opened::Stream(Box::pin(pieces.map_err(|error| {
         tracing::error!(%error, "a download broke off");
         actix_web::Error::from(ApiError::Failure(error.into()))
     }))))
+}
+
+/// It was deleted since its record was read, or the store has lost it: a warning each time is
+/// none too many then.
+fn gone(record: &MediaRecord) -> ApiError {
+    tracing::warn!(mxc = %record.mxc, blob = record.blob, "there is no content any more");
+    Failure::not_found().into()
 }
 
 /// A small blob, and whether memory had it.
@@ -152,46 +178,94 @@ fn key(blob: &str) -> Result<Key, ApiError> {
     Key::new(blob).map_err(|error| Failure::internal(error.to_string()).into())
 }
 
-/// Content of another server, while it arrives.
-pub(crate) fn arriving(
+/// Content of another server, while it arrives. A part of it begins when its first byte is
+/// there; of content whose size is not known, and in several parts, all is sent.
+pub(crate) async fn arriving(
+    front: &Front,
     request: &HttpRequest,
+    asked: &Asked,
     media: RemoteMedia,
     name: Option<&FileName>,
-    caching: Caching,
-) -> HttpResponse {
+) -> Result<HttpResponse, ApiError> {
     let RemoteMedia { content_type, file_name, size_bytes, body } = media;
+    let body = front.limits.meter(&asked.caller, size_bytes, body).await?;
     let mut answer = HttpResponse::Ok();
-    headers::of_content(&mut answer, caching);
-    answer
-        .insert_header((CONTENT_TYPE, content_type.as_str()))
-        .insert_header((CONTENT_DISPOSITION, disposition::of_content(&content_type, name.or(file_name.as_ref()))));
+    headers::of_content(&mut answer, asked.caching);
+    let disposition = disposition::of_content(&front.config, &content_type, name.or(file_name.as_ref()));
+    answer.insert_header((CONTENT_TYPE, content_type.as_str())).insert_header((CONTENT_DISPOSITION, disposition));
+    let part = match size_bytes.map(|size_bytes| wanted(request, "", size_bytes)) {
+        Some(Wanted::Unsatisfiable) => return Ok(unsatisfiable(size_bytes.unwrap_or_default())),
+        Some(Wanted::Part(part)) => Some(part),
+        Some(Wanted::All | Wanted::Parts(_)) | None => None,
+    };
     metrics::delivered("remote", size_bytes.unwrap_or_default());
-    let head_only = request.method() == Method::HEAD;
-    let pieces = body.filter(move |_| std::future::ready(!head_only)).map_err(|failure| {
+    if let (Some(part), Some(size_bytes)) = (&part, size_bytes) {
+        answer.status(StatusCode::PARTIAL_CONTENT).insert_header((CONTENT_RANGE, content_range(part, size_bytes)));
+    }
+    if size_bytes.is_some() {
+        answer.insert_header((ACCEPT_RANGES, "bytes"));
+    }
+    let length = part.as_ref().map_or(size_bytes, |part| Some(part.end - part.start));
+    let body = if request.method() == Method::HEAD { Box::pin(stream::empty()) } else { cut(body, part) };
+    let pieces = body.map_err(|failure| {
         tracing::info!(%failure, "a remote file broke off on its way");
         actix_web::Error::from(ApiError::from(failure))
     });
-    match size_bytes {
+    Ok(match length {
         Some(length) => answer.body(SizedStream::new(length, pieces)),
         None => answer.streaming(pieces),
-    }
+    })
+}
+
+/// A part of a body: what comes before it is dropped, and it ends where the part ends.
+fn cut(body: MediaBody, part: Option<Range<u64>>) -> MediaBody {
+    let Some(part) = part else { return body };
+    let pieces = stream::try_unfold((body, 0_u64), move |(mut body, offset)| {
+        let part = part.clone();
+        async move {
+            if offset >= part.end {
+                return Ok(None);
+            }
+            let Some(piece) = body.try_next().await? else { return Ok(None) };
+            let after = offset + piece.len() as u64;
+            let within = |at: u64| usize::try_from(at.clamp(offset, after) - offset).unwrap_or(usize::MAX);
+            let piece = piece.slice(within(part.start)..within(part.end));
+            Ok(Some((piece, (body, after))))
+        }
+    });
+    Box::pin(pieces.try_filter(|piece| std::future::ready(!piece.is_empty())))
 }
 
 /// A finished picture.
-pub(crate) fn picture(request: &HttpRequest, content_type: &str, image: Bytes, caching: Caching) -> HttpResponse {
+pub(crate) fn picture(
+    request: &HttpRequest,
+    content_type: &ContentType,
+    image: Bytes,
+    caching: Caching,
+) -> HttpResponse {
     use sha2::{Digest, Sha256};
     let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&image)));
     if is_unchanged(request, &etag) {
         return not_modified(&etag, caching);
     }
-    let extension = if content_type == "image/png" { "png" } else { "jpg" };
     let mut answer = HttpResponse::Ok();
     headers::of_content(&mut answer, caching);
     answer
-        .insert_header((CONTENT_TYPE, content_type))
-        .insert_header((CONTENT_DISPOSITION, format!("inline; filename=thumbnail.{extension}")))
+        .insert_header((CONTENT_TYPE, content_type.as_str()))
+        .insert_header((CONTENT_DISPOSITION, thumbnail_disposition(content_type)))
         .insert_header((ETAG, etag))
         .body(image)
+}
+
+/// The name of a thumbnail says what it is.
+pub(crate) fn thumbnail_disposition(content_type: &ContentType) -> String {
+    let extension = match content_type.as_str() {
+        "image/png" => "png",
+        "image/webp" => "webp",
+        "image/gif" => "gif",
+        _ => "jpg",
+    };
+    format!("inline; filename=thumbnail.{extension}")
 }
 
 /// A strong tag from the digest of the content, the same on every instance and path.
@@ -212,4 +286,36 @@ fn not_modified(etag: &str, caching: Caching) -> HttpResponse {
 
 fn header<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
     request.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn cut_out(part: Range<u64>) -> String {
+        let pieces = ["abc", "", "d", "efgh"].map(|piece| Ok(Bytes::from_static(piece.as_bytes())));
+        let body: MediaBody = Box::pin(stream::iter(pieces));
+        let cut: Vec<Bytes> = cut(body, Some(part)).try_collect().await.unwrap();
+        String::from_utf8(cut.concat()).unwrap()
+    }
+
+    #[actix_web::test]
+    async fn a_part_is_cut_out_of_what_arrives() {
+        for start in 0..8 {
+            for end in start + 1..=8 {
+                let expected = &"abcdefgh"[start..end];
+                assert_eq!(cut_out(start as u64..end as u64).await, expected);
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn what_breaks_off_before_its_part_is_no_clean_end() {
+        let pieces = [Ok(Bytes::from_static(b"ab")), Err(Failure::internal("gone"))];
+        let body: MediaBody = Box::pin(stream::iter(pieces));
+
+        let cut: Result<Vec<Bytes>, Failure> = cut(body, Some(5..6)).try_collect().await;
+
+        assert!(cut.is_err());
+    }
 }

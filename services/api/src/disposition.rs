@@ -3,6 +3,8 @@
 use heliograph_types::{ContentType, FileName};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::ApiConfig;
+
 /// Types that a browser may show without danger.
 const INLINE: [&str; 26] = [
     "text/css",
@@ -49,8 +51,9 @@ const NOT_ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// The header for content of this type with this name.
-pub(crate) fn of_content(content_type: &ContentType, name: Option<&FileName>) -> String {
-    let word = if INLINE.contains(&content_type.essence().as_str()) { "inline" } else { "attachment" };
+pub(crate) fn of_content(config: &ApiConfig, content_type: &ContentType, name: Option<&FileName>) -> String {
+    let is_inline = !config.always_attachment && INLINE.contains(&content_type.essence().as_str());
+    let word = if is_inline { "inline" } else { "attachment" };
     match name {
         None => word.to_owned(),
         Some(name) => format!("{word}; {}", parameter(name.as_str())),
@@ -70,13 +73,22 @@ fn parameter(name: &str) -> String {
     }
 }
 
+/// How the headers of others are read: what is written here must come back from there. A
+/// service never depends on a service, so the file stands in for the crate.
+#[cfg(test)]
+#[path = "../../federation-fetcher/src/disposition.rs"]
+#[expect(unreachable_pub, reason = "it is public where it belongs")]
+mod reader;
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn named(name: &str) -> String {
         let png = ContentType::parse_or_octet_stream("image/png");
-        of_content(&png, FileName::new(name).as_ref())
+        of_content(&ApiConfig::default(), &png, FileName::new(name).as_ref())
     }
 
     #[test]
@@ -93,13 +105,26 @@ mod tests {
 
     #[test]
     fn only_harmless_types_are_shown_inline() {
-        let word = |kind: &str| of_content(&ContentType::parse_or_octet_stream(kind), None);
+        let default = ApiConfig::default();
+        let word = |kind: &str| of_content(&default, &ContentType::parse_or_octet_stream(kind), None);
 
         for kind in ["Text/Plain; charset=x", "IMAGE/PNG", "video/mp4"] {
             assert_eq!(word(kind), "inline", "{kind}");
         }
         for kind in ["text/html;image/png", "image/svg+xml", "application/pdf", "text/javascript", "nonsense"] {
             assert_eq!(word(kind), "attachment", "{kind}");
+        }
+        let never = ApiConfig { always_attachment: true, ..default };
+        assert_eq!(of_content(&never, &ContentType::parse_or_octet_stream("image/png"), None), "attachment");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_ascii_and_is_read_back(name in r#"\PC{1,20}|[ -~]{1,20}|[a-z"\\%;=' ä\r\n\x00\x85]{1,12}"#) {
+            let header = named(&name);
+
+            prop_assert!(header.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{header:?}");
+            prop_assert_eq!(reader::read_file_name(header.as_bytes()), FileName::new(&name), "{}", header);
         }
     }
 }

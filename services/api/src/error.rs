@@ -12,7 +12,7 @@ use actix_web::{
 use bytes::Bytes;
 use heliograph_blobs::BlobError;
 use heliograph_catalog::CatalogError;
-use heliograph_types::{ErrorCode, Failure};
+use heliograph_types::{AccountLimit, ErrorCode, Failure};
 use serde_json::json;
 
 /// What a handler answers if it cannot do what was asked.
@@ -85,6 +85,11 @@ fn from_failure(failure: &Failure) -> HttpResponse {
     if let (ErrorCode::LimitExceeded, Some(span)) = (failure.code, failure.retry_after) {
         body["retry_after_ms"] = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).into();
     }
+    // MSC4335.
+    if let Some(AccountLimit { info_uri, can_upgrade }) = &failure.account_limit {
+        body["info_uri"] = info_uri.as_str().into();
+        body["can_upgrade"] = (*can_upgrade).into();
+    }
     begin(status, failure.retry_after).json(body)
 }
 
@@ -105,11 +110,14 @@ const fn http_form(code: ErrorCode) -> (StatusCode, &'static str) {
         ErrorCode::InvalidParam => (StatusCode::BAD_REQUEST, "M_INVALID_PARAM"),
         ErrorCode::CannotThumbnail => (StatusCode::BAD_REQUEST, "M_UNKNOWN"),
         ErrorCode::NotJson => (StatusCode::BAD_REQUEST, "M_NOT_JSON"),
+        ErrorCode::NothingUploaded => (StatusCode::BAD_REQUEST, "M_NOT_YET_UPLOADED"),
         ErrorCode::MissingToken => (StatusCode::UNAUTHORIZED, "M_MISSING_TOKEN"),
         ErrorCode::UnknownToken => (StatusCode::UNAUTHORIZED, "M_UNKNOWN_TOKEN"),
         ErrorCode::Unauthorized => (StatusCode::UNAUTHORIZED, "M_UNAUTHORIZED"),
         ErrorCode::Forbidden => (StatusCode::FORBIDDEN, "M_FORBIDDEN"),
         ErrorCode::GuestAccessForbidden => (StatusCode::FORBIDDEN, "M_GUEST_ACCESS_FORBIDDEN"),
+        ErrorCode::UserLimitExceeded => (StatusCode::FORBIDDEN, "M_USER_LIMIT_EXCEEDED"),
+        ErrorCode::UserSuspended => (StatusCode::FORBIDDEN, "M_USER_SUSPENDED"),
         ErrorCode::NotFound => (StatusCode::NOT_FOUND, "M_NOT_FOUND"),
         ErrorCode::Unrecognized => (StatusCode::NOT_FOUND, "M_UNRECOGNIZED"),
         ErrorCode::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED"),

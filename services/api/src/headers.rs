@@ -6,7 +6,7 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::{
         Method,
-        header::{self, HeaderName, HeaderValue},
+        header::{self, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
 };
@@ -15,7 +15,7 @@ const POLICY: &str = "sandbox; default-src 'none'; script-src 'none'; plugin-typ
                       style-src 'unsafe-inline'; media-src 'self'; object-src 'self';";
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-const CORS: [(HeaderName, HeaderValue); 4] = [
+const CORS: [(HeaderName, HeaderValue); 5] = [
     (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
     (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS")),
     (
@@ -28,6 +28,7 @@ const CORS: [(HeaderName, HeaderValue); 4] = [
             "Content-Disposition, Content-Length, Content-Range, Accept-Ranges, ETag, Retry-After",
         ),
     ),
+    (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400")),
 ];
 
 /// How long, and by whom, an answer may be kept.
@@ -75,8 +76,13 @@ pub(crate) async fn cors(
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
-    for (name, value) in CORS {
-        answer.headers_mut().insert(name, value);
-    }
+    allow_origins(answer.headers_mut());
     Ok(answer)
+}
+
+/// Puts the CORS headers on an answer.
+pub(crate) fn allow_origins(headers: &mut HeaderMap) {
+    for (name, value) in CORS {
+        headers.insert(name, value);
+    }
 }

@@ -38,6 +38,24 @@ impl HotFiles {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).by_key.get(key).cloned()
     }
 
+    /// Forgets all whose keys begin so.
+    pub(crate) fn forget(&self, prefix: &str) {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = files.by_key.iter().map(|(key, _)| key).filter(|key| key.starts_with(prefix));
+        for key in keys.cloned().collect::<Vec<_>>() {
+            if let Some(forgotten) = files.by_key.pop(&key) {
+                files.bytes -= forgotten.len() + OVERHEAD;
+            }
+        }
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&self) {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.by_key.clear();
+        files.bytes = 0;
+    }
+
     pub(crate) fn keep(&self, key: &str, content: Bytes) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.bytes += content.len() + OVERHEAD;
@@ -70,5 +88,10 @@ mod tests {
         assert!(hot.find("b").is_none());
         assert!(hot.find("a").is_some() && hot.find("c").is_some() && hot.find("d").is_some());
         assert!(!hot.takes(4_001));
+
+        hot.forget("a");
+        assert!(hot.find("a").is_none() && hot.find("c").is_some());
+        hot.clear();
+        assert!(hot.find("c").is_none());
     }
 }

@@ -4,16 +4,23 @@
 //! orchestrator, pictures are decoded by the thumbnailer, strangers are spoken to by the
 //! federation fetcher. Never holds a whole file in memory, small hot ones excepted.
 
+mod address;
 mod auth;
 mod config;
 mod deliver;
 mod disposition;
 mod error;
+mod expect;
+mod freeze;
 mod headers;
 mod hot;
 mod http;
+mod limits;
+mod listen;
 mod metrics;
 mod params;
+mod parts;
+mod published;
 mod range;
 mod receive;
 mod refuse;
@@ -24,17 +31,20 @@ mod server;
 mod tests;
 mod work;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use heliograph_blobs::BlobStore;
 use heliograph_catalog::Catalog;
-use heliograph_matrix::TokenChecker;
+use heliograph_leases::State;
+use heliograph_matrix::{HomeserverConfig, Homeservers, SigningKey, TokenChecker};
 use heliograph_proto::{FederationService, ThumbnailService, UploadService};
 use heliograph_runtime::Health;
 use heliograph_types::{Clock, ServerName};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use config::ApiConfig;
+pub use limits::LimitsConfig;
+pub use routes::reference;
 pub use server::serve;
 
 /// What the front works with.
@@ -42,6 +52,18 @@ pub use server::serve;
 pub struct Deps {
     /// Our server names; the first one speaks for requests that name none.
     pub server_names: Vec<ServerName>,
+    /// What is published for each homeserver, and how.
+    pub sites: Vec<HomeserverConfig>,
+    /// The keys of our server names for which no homeserver speaks.
+    pub published_keys: HashMap<ServerName, SigningKey>,
+    /// How much each caller may do.
+    pub limits: LimitsConfig,
+    /// Where limits are counted.
+    pub state: State,
+    /// Whether anybody has a quota.
+    pub has_quotas: bool,
+    /// The homeservers, for what is only passed on.
+    pub homeservers: Arc<dyn Homeservers>,
     /// Who a token belongs to.
     pub tokens: Arc<dyn TokenChecker>,
     /// Life of an upload.

@@ -7,7 +7,7 @@ use actix_web::HttpRequest;
 use heliograph_types::{ErrorCode, Failure, Mxc};
 use percent_encoding::percent_decode_str;
 
-use crate::error::ApiError;
+use crate::{auth::Signer, error::ApiError, server::Front};
 
 /// What `timeout_ms` is when it is absent.
 const DEFAULT_WAIT: Duration = Duration::from_secs(20);
@@ -17,7 +17,12 @@ pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(crate) fn of(request: &HttpRequest) -> Self {
-        Self(request.query_string().split('&').filter(|pair| !pair.is_empty()).map(decode_pair).collect())
+        Self::parse(request.query_string())
+    }
+
+    /// Reads what is behind the `?` of a target.
+    pub(crate) fn parse(text: &str) -> Self {
+        Self(text.split('&').filter(|pair| !pair.is_empty()).map(decode_pair).collect())
     }
 
     /// The value of the first parameter that has the first of these names which occurs.
@@ -81,6 +86,22 @@ pub(crate) fn mxc(request: &HttpRequest) -> Result<Mxc, ApiError> {
     Ok(Mxc { server_name: segment(request, "server_name")?, media_id: segment(request, "media_id")? })
 }
 
+/// The medium that the path names, if it is one of our server names.
+pub(crate) fn own_mxc(front: &Front, request: &HttpRequest) -> Result<Mxc, ApiError> {
+    let mxc = mxc(request)?;
+    if front.is_ours(&mxc.server_name) { Ok(mxc) } else { Err(Failure::not_found().into()) }
+}
+
+/// The medium that another server asks for: of the server name that it has asked.
+pub(crate) fn signed_mxc(request: &HttpRequest, signer: &Signer) -> Result<Mxc, ApiError> {
+    let media_id = segment(request, "media_id")?;
+    let named = text_segment(request, "server_name");
+    if named.is_some_and(|named| named != signer.destination.as_str()) {
+        return Err(Failure::not_found().into());
+    }
+    Ok(Mxc { server_name: signer.destination.clone(), media_id })
+}
+
 /// One segment of the path, decoded once and checked.
 pub(crate) fn segment<T: FromStr>(request: &HttpRequest, name: &str) -> Result<T, ApiError> {
     text_segment(request, name)
@@ -97,6 +118,8 @@ pub(crate) fn text_segment(request: &HttpRequest, name: &str) -> Option<String> 
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -137,5 +160,32 @@ mod tests {
         assert_eq!(query("timeout_ms=0").wait(longest).unwrap(), Duration::ZERO);
         assert_eq!(query("timeout_ms=99999999").wait(longest).unwrap(), longest);
         assert!(query("timeout_ms=-1").wait(longest).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_comes_out_as_it_was(name in "[a-z_.]{1,8}", value in any::<String>(), noise in "[a-z=&%+]{0,20}") {
+            let encoded = utf8_percent_encode(&value, NON_ALPHANUMERIC);
+            let query = query(&format!("{name}={encoded}&{noise}"));
+
+            prop_assert_eq!(query.find(&[name.as_str()]), Some(value.as_str()));
+        }
+
+        #[test]
+        fn no_query_is_read_as_more_than_it_says(text in "(n|=|&|%|[0-9]|[+-]|%2B|%00|%ff|true|false|timeout_ms=){0,12}") {
+            let query = query(&text);
+
+            let longest = Duration::from_mins(1);
+            if let Ok(wait) = query.wait(longest) {
+                prop_assert!(wait <= longest);
+            }
+            if let Ok(Some(number)) = query.find_number(&["n"], 3) {
+                prop_assert!(number >= 3);
+                prop_assert!(query.find(&["n"]).is_some_and(|value| value.trim_start_matches(['+', '0']) == number.to_string()));
+            }
+            if let Ok(Some(is_true)) = query.find_bool(&["n"]) {
+                prop_assert_eq!(query.find(&["n"]), Some(if is_true { "true" } else { "false" }));
+            }
+        }
     }
 }

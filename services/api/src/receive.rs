@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::web::Payload;
+use actix_web::{
+    http::header::{CONTENT_LENGTH, HeaderMap},
+    web::Payload,
+};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use heliograph_blobs::{BlobError, BlobWriter, Observed, Observer};
@@ -13,7 +16,13 @@ use heliograph_catalog::blob_key;
 use heliograph_proto::{Begin, Commit, Ticket, UploadService};
 use heliograph_types::{ContentType, ErrorCode, Failure, FileName, Mxc};
 
-use crate::{error::ApiError, metrics, server::Front, work::Work};
+use crate::{
+    error::ApiError,
+    limits::{Caller, STEP_BYTES},
+    metrics,
+    server::Front,
+    work::Work,
+};
 
 /// How long to wait for an orchestrator that did not answer a commit.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -28,14 +37,29 @@ pub(crate) struct Described {
 /// record are durable. When it fails, or the client leaves, nothing stays.
 pub(crate) async fn upload(
     front: &Front,
+    caller: &Caller,
     begin: Begin,
     described: Described,
     body: &mut Payload,
 ) -> Result<Mxc, ApiError> {
+    let declared_bytes = begin.declared_bytes;
     let upload = Upload::begin(front, begin).await?;
+    // Only now: what is refused for its size costs nothing.
+    front.limits.upload_bytes(caller, declared_bytes.unwrap_or(STEP_BYTES)).await?;
     let writer = front.blobs.begin(&blob_key(upload.ticket().blob_id.as_str())).await?;
-    let received = receive(front, upload.ticket(), writer, body).await?;
+    let mut meter = Meter { caller, is_counted: declared_bytes.is_some(), uncounted_bytes: 0 };
+    let received = receive(front, upload.ticket(), &mut meter, writer, body).await?;
     upload.finish(received, described).await
+}
+
+/// The size that these headers announce, if they do.
+pub(crate) fn declared_bytes(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// More than is taken.
+pub(crate) fn too_large(most_bytes: u64) -> ApiError {
+    ApiError::new(ErrorCode::TooLarge, format!("the upload is larger than {most_bytes} bytes"))
 }
 
 /// A body that has arrived as a whole.
@@ -44,9 +68,31 @@ struct Received {
     observed: Observed,
 }
 
+/// Counts the bytes of a body whose length was not told, so that they count for the limits
+/// of the caller.
+struct Meter<'a> {
+    caller: &'a Caller,
+    is_counted: bool,
+    uncounted_bytes: u64,
+}
+
+impl Meter<'_> {
+    async fn arrived(&mut self, front: &Front, bytes: usize) -> Result<(), ApiError> {
+        if self.is_counted {
+            return Ok(());
+        }
+        self.uncounted_bytes += bytes as u64;
+        if self.uncounted_bytes < STEP_BYTES {
+            return Ok(());
+        }
+        front.limits.upload_bytes(self.caller, std::mem::take(&mut self.uncounted_bytes)).await
+    }
+}
+
 async fn receive(
     front: &Front,
     ticket: &Ticket,
+    meter: &mut Meter<'_>,
     mut writer: Box<dyn BlobWriter>,
     body: &mut Payload,
 ) -> Result<Received, ApiError> {
@@ -57,11 +103,9 @@ async fn receive(
         if observer.size_bytes() > ticket.max_bytes {
             writer.abort().await;
             metrics::limited("upload_size");
-            return Err(ApiError::new(
-                ErrorCode::TooLarge,
-                format!("the upload is larger than {} bytes", ticket.max_bytes),
-            ));
+            return Err(too_large(ticket.max_bytes));
         }
+        meter.arrived(front, piece.len()).await?;
         writer.write(piece).await?;
         if reported_at.elapsed() >= ticket.report_every() {
             reported_at = Instant::now();
@@ -71,7 +115,8 @@ async fn receive(
     Ok(Received { writer, observed: observer.finish() })
 }
 
-async fn next_piece(front: &Front, body: &mut Payload) -> Result<Option<Bytes>, ApiError> {
+/// The next piece of a body, which may not stand still for long.
+pub(crate) async fn next_piece(front: &Front, body: &mut Payload) -> Result<Option<Bytes>, ApiError> {
     match tokio::time::timeout(front.config.body_timeout, body.next()).await {
         Ok(None) => Ok(None),
         Ok(Some(Ok(piece))) => Ok(Some(piece)),

@@ -9,30 +9,40 @@ use std::time::Duration;
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
     body::{self, SizedStream},
-    http::ConnectionType,
+    http::{
+        ConnectionType,
+        header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    },
     web::Payload,
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
-use crate::{error::ApiError, http::upload::declared_bytes, server::Front};
+use crate::{error::ApiError, receive::declared_bytes, routes::Outcome, server::Front};
 
 /// A client that stands still so long has seen the answer.
 const STANDSTILL: Duration = Duration::from_secs(2);
 /// And so has one that sends on for so long.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// The answer to an upload. If it is refused, the rest of the body is read and dropped.
+/// The answer to a request. If it is refused, the rest of its body is read and dropped.
 pub(crate) async fn answer_or_refuse(
     front: &Front,
     request: &HttpRequest,
-    stored: Result<HttpResponse, ApiError>,
+    outcome: Outcome,
     rest: Payload,
 ) -> HttpResponse {
-    match stored {
+    match outcome {
         Ok(answer) => answer,
-        Err(error) => refuse(front, request, error, rest).await,
+        Err(error) if has_body(request) => refuse(front, request, error, rest).await,
+        Err(error) => HttpResponse::from_error(error),
     }
+}
+
+/// Whether a body comes, or has come, with the request.
+fn has_body(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
 }
 
 async fn refuse(front: &Front, request: &HttpRequest, error: ApiError, rest: Payload) -> HttpResponse {
@@ -41,7 +51,7 @@ async fn refuse(front: &Front, request: &HttpRequest, error: ApiError, rest: Pay
     let length = content.len() as u64;
     let most_bytes = front.config.drained_bytes.as_u64();
     // Only a body that will have been read leaves the connection fit for another request.
-    if declared_bytes(request).is_none_or(|bytes| bytes > most_bytes) {
+    if declared_bytes(request.headers()).is_none_or(|bytes| bytes > most_bytes) {
         head.head_mut().set_connection_type(ConnectionType::Close);
     }
     let dropping = stream::once(async move {

@@ -1,26 +1,37 @@
-//! The HTTP server: what all requests share, and how it begins and ends.
+//! What all requests share, and how the server begins and ends.
 
-use std::{io, net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, TcpListener},
+    sync::Arc,
+};
 
-use actix_web::{App, HttpRequest, HttpServer, http::header::HOST, middleware::from_fn, web::Data};
+use actix_web::{HttpRequest, http::header::HOST, web::Data};
 use heliograph_blobs::BlobStore;
-use heliograph_catalog::Catalog;
-use heliograph_matrix::TokenChecker;
+use heliograph_catalog::{Catalog, Change, thumbnails_prefix};
+use heliograph_matrix::{HomeserverConfig, Homeservers, SigningKey, TokenChecker};
 use heliograph_proto::{FederationService, ThumbnailService, UploadService};
-use heliograph_types::{Clock, ServerName};
-use tokio::sync::Semaphore;
+use heliograph_types::{Clock, Mxc, ServerName};
+use tokio::sync::{Semaphore, broadcast::error::RecvError};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ApiConfig, Deps, headers, hot::HotFiles, remote_keys::RemoteKeys, routes, work::Work};
-
-/// The longest that requests in progress may take after shutdown began; the process ends
-/// earlier if its own grace is shorter.
-const DRAIN_SECONDS: u64 = 24 * 60 * 60;
+use crate::{
+    ApiConfig, Deps, freeze::Freeze, hot::HotFiles, limits::Limits, listen, published::Published,
+    remote_keys::RemoteKeys, work::Work,
+};
 
 /// What all requests share.
 pub(crate) struct Front {
     pub(crate) config: ApiConfig,
     pub(crate) server_names: Vec<ServerName>,
+    pub(crate) sites: HashMap<ServerName, HomeserverConfig>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) freeze: Freeze,
+    pub(crate) published: Published,
+    pub(crate) published_keys: HashMap<ServerName, SigningKey>,
+    pub(crate) has_quotas: bool,
+    pub(crate) homeservers: Arc<dyn Homeservers>,
     pub(crate) tokens: Arc<dyn TokenChecker>,
     pub(crate) uploads: Arc<dyn UploadService>,
     pub(crate) thumbnails: Arc<dyn ThumbnailService>,
@@ -45,9 +56,36 @@ impl Front {
     /// Our server name for a request that names none: the one of its `Host`, else the first.
     /// Other headers are not asked: anybody can send them through any proxy.
     pub(crate) fn tenant_by_host(&self, request: &HttpRequest) -> ServerName {
-        let host = request.headers().get(HOST).and_then(|value| value.to_str().ok());
-        let by_host = self.server_names.iter().find(|name| Some(name.as_str()) == host);
-        by_host.unwrap_or(&self.server_names[0]).clone()
+        let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let is_of = |name: &&ServerName| {
+            let others = self.sites.get(*name).map_or(&[][..], |site| &site.hosts);
+            name.as_str() == host || others.iter().any(|other| other.eq_ignore_ascii_case(host))
+        };
+        self.server_names.iter().find(is_of).unwrap_or(&self.server_names[0]).clone()
+    }
+
+    /// Whether a reverse proxy of ours connects from here.
+    pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
+        self.config.proxies.iter().any(|range| range.contains(&address))
+    }
+
+    /// Forgets all that is remembered of a medium here.
+    pub(crate) fn forget(&self, mxc: &Mxc) {
+        self.catalog.forget(mxc);
+        self.hot.forget(thumbnails_prefix(mxc).as_str());
+    }
+
+    /// Lets go of what changes elsewhere. Content is only given out after a look at its record,
+    /// so this only saves memory.
+    async fn follow_changes(front: Data<Self>) {
+        let mut changes = front.catalog.changes();
+        loop {
+            match changes.recv().await {
+                Ok(Change::Of(mxc)) => front.hot.forget(thumbnails_prefix(&mxc).as_str()),
+                Ok(Change::Unknown) | Err(RecvError::Lagged(_)) => front.hot.clear(),
+                Err(RecvError::Closed) => return,
+            }
+        }
     }
 }
 
@@ -59,33 +97,11 @@ impl Front {
 pub async fn serve(config: ApiConfig, deps: Deps, listener: TcpListener) -> io::Result<()> {
     assert!(!deps.server_names.is_empty(), "a front has at least one server name");
     let (health, shutdown) = (deps.health.clone(), deps.shutdown.clone());
-    let workers = config.workers.map_or_else(available_cores, Into::into);
-    let (connections, head_timeout) = (config.max_connections, config.head_timeout);
     let front = Data::new(build_front(config, deps));
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(front.clone())
-            .wrap(from_fn(headers::cors))
-            .wrap(from_fn(heliograph_runtime::http_span))
-            .configure(|config| heliograph_runtime::configure_health(config, &health))
-            .configure(routes::configure)
-    })
-    .disable_signals()
-    .client_request_timeout(head_timeout)
-    .client_disconnect_timeout(Duration::from_secs(5))
-    .keep_alive(Duration::from_secs(75))
-    // A client that hangs up is gone: what it waited for ends.
-    .h1_allow_half_closed(false)
-    .max_connections((connections / workers).max(1))
-    .shutdown_timeout(DRAIN_SECONDS)
-    .workers(workers)
-    .listen(listener)?
-    .run();
+    let following = front.shutdown.clone().run_until_cancelled_owned(Front::follow_changes(front.clone()));
+    front.work.spawn(following);
+    let server = listen::start(front, health, listener)?;
     heliograph_runtime::run_until(server, shutdown).await
-}
-
-fn available_cores() -> usize {
-    std::thread::available_parallelism().map_or(2, Into::into)
 }
 
 pub(crate) fn build_front(config: ApiConfig, deps: Deps) -> Front {
@@ -93,7 +109,14 @@ pub(crate) fn build_front(config: ApiConfig, deps: Deps) -> Front {
         hot: HotFiles::new(config.hot_bytes.as_u64(), config.hot_file_bytes.as_u64()),
         remote_keys: RemoteKeys::new(),
         waiting: Semaphore::new(config.max_waiting.min(Semaphore::MAX_PERMITS)),
+        freeze: Freeze::new(&config),
+        limits: Arc::new(Limits::new(deps.limits, deps.state)),
+        published: Published::default(),
+        published_keys: deps.published_keys,
         config,
+        sites: deps.sites.into_iter().filter_map(|site| Some((site.server_name.clone()?, site))).collect(),
+        has_quotas: deps.has_quotas,
+        homeservers: deps.homeservers,
         server_names: deps.server_names,
         tokens: deps.tokens,
         uploads: deps.uploads,

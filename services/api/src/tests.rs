@@ -26,7 +26,10 @@ struct Answer {
 }
 
 async fn ask(house: &House, request: TestRequest) -> Answer {
-    let app = App::new().app_data(Data::from(house.front())).wrap(from_fn(headers::cors)).configure(routes::configure);
+    let app = App::new()
+        .app_data(Data::from(house.front()))
+        .wrap(from_fn(headers::cors))
+        .configure(|config| routes::configure(config, &house.config));
     let app = test::init_service(app).await;
     let response = test::call_service(&app, request.to_request()).await;
     let status = response.status();
@@ -219,7 +222,10 @@ async fn without_room_to_wait_the_answer_comes_at_once() {
 #[actix_web::test]
 async fn a_preflight_needs_no_token_and_errors_have_cors_headers_too() {
     let house = House::new().await;
-    let app = App::new().app_data(Data::from(house.front())).wrap(from_fn(headers::cors)).configure(routes::configure);
+    let app = App::new()
+        .app_data(Data::from(house.front()))
+        .wrap(from_fn(headers::cors))
+        .configure(|config| routes::configure(config, &house.config));
     let app = test::init_service(app).await;
 
     for (method, path, status) in [

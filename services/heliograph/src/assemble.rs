@@ -16,13 +16,12 @@ use std::{
 };
 
 use anyhow::Context;
-use heliograph_matrix::TokenChecker;
 use heliograph_proto::{
     FederationService, GrpcFederationServer, GrpcThumbnailServer, GrpcUploadServer, ThumbnailService, UploadService,
 };
 use heliograph_runtime::{GrpcServerConfig, Life, Metrics, Routes, Telemetry, bind, serve_grpc, serve_health};
 
-use self::{identity::Tenant, parts::Parts};
+use self::{identity::Identity, parts::Parts};
 use crate::{
     cli::Role,
     data_folder,
@@ -68,21 +67,17 @@ async fn serve(settings: Settings, life: Life, metrics: Metrics) -> anyhow::Resu
     let folder = data_folder::prepare(&settings.data.folder)?;
     let parts = Parts::open(Arc::new(settings), &folder, life, metrics).await?;
     let development = parts.settings.is_development().then(|| Development::prepare(&folder)).transpose()?;
-    let tenants = match &development {
-        Some(development) => identity::development_tenants(development),
-        None => identity::load_tenants(&parts.settings)?,
-    };
-    let tokens: Arc<dyn TokenChecker> = match &development {
-        Some(development) => Arc::new(development.tokens()),
-        None => identity::build_tokens(&parts)?,
+    let identity = match &development {
+        Some(development) => Identity::of_development(development),
+        None => Identity::load(&parts)?,
     };
     let uploads = services::build_uploads(&parts);
     let services = Services {
         thumbnails: services::build_thumbnails(&parts),
-        federation: services::build_federation(&parts, &tenants, Arc::clone(&uploads))?,
+        federation: services::build_federation(&parts, &identity.tenants, Arc::clone(&uploads))?,
         uploads: Arc::clone(&uploads),
     };
-    let listen = serve_api(&parts, tenants, tokens, services, listener)?;
+    let listen = serve_api(&parts, identity, services, listener)?;
     if let Some(development) = development {
         greet(&development, &parts, &*uploads, listen).await;
     }
@@ -95,15 +90,14 @@ async fn api(settings: Settings, life: Life, metrics: Metrics) -> anyhow::Result
     let listener = bind(settings.api.listen, "api.listen")?;
     let folder = settings.data.folder.clone();
     let parts = Parts::open(Arc::new(settings), &folder, life, metrics).await?;
-    let tenants = identity::load_tenants(&parts.settings)?;
-    let tokens = identity::build_tokens(&parts)?;
+    let identity = Identity::load(&parts)?;
     let cluster = &parts.settings.cluster;
     let services = Services {
         uploads: links::link_uploads(cluster, &parts.life)?,
         thumbnails: links::link_thumbnails(cluster, &parts.life)?,
         federation: links::link_federation(cluster, &parts.life)?,
     };
-    let listen = serve_api(&parts, tenants, tokens, services, listener)?;
+    let listen = serve_api(&parts, identity, services, listener)?;
     tracing::info!(%listen, "heliograph api serves");
     Ok(())
 }
@@ -139,16 +133,21 @@ struct Services {
 
 fn serve_api(
     parts: &Parts,
-    tenants: Vec<Tenant>,
-    tokens: Arc<dyn TokenChecker>,
+    identity: Identity,
     services: Services,
     listener: TcpListener,
 ) -> anyhow::Result<SocketAddr> {
     let listen = listener.local_addr()?;
     identity::watch_homeservers(&parts.settings, &parts.life.readiness);
     let deps = heliograph_api::Deps {
-        server_names: tenants.into_iter().map(|tenant| tenant.server_name).collect(),
-        tokens,
+        server_names: identity.tenants.into_iter().map(|tenant| tenant.server_name).collect(),
+        sites: parts.settings.homeservers.clone(),
+        published_keys: identity.published_keys,
+        limits: parts.settings.limits.clone(),
+        state: Arc::clone(&parts.state),
+        has_quotas: !parts.settings.quotas.is_empty(),
+        homeservers: identity.homeservers,
+        tokens: identity.tokens,
         uploads: services.uploads,
         thumbnails: services.thumbnails,
         federation: services.federation,

@@ -52,6 +52,8 @@ pub(crate) enum ConfigCommand {
     },
     /// Prints the reference of all settings (Markdown).
     Reference,
+    /// Prints the reference of all endpoints (Markdown).
+    Routes,
 }
 
 /// What one process does.

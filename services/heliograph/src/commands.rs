@@ -18,6 +18,7 @@ pub(crate) fn execute(cli: &Cli) -> Result<ExitCode, Failed> {
     let role = match cli.command {
         Command::Config(ConfigCommand::Sample) => return Ok(show(&sample())),
         Command::Config(ConfigCommand::Reference) => return Ok(show(&reference())),
+        Command::Config(ConfigCommand::Routes) => return Ok(show(&heliograph_api::reference())),
         Command::Config(ConfigCommand::Check { role }) => return check(file, role),
         Command::Serve => Role::Serve,
         Command::Api => Role::Api,

@@ -9,14 +9,14 @@ mod ranges;
 
 use std::path::PathBuf;
 
-use heliograph_api::ApiConfig;
+use heliograph_api::{ApiConfig, LimitsConfig};
 use heliograph_blobs::StorageConfig;
 use heliograph_leases::StateConfig;
 use heliograph_matrix::{FederationConfig, HomeserverConfig, PreviewsConfig};
 use heliograph_runtime::{ProcessConfig, TelemetryConfig};
 use heliograph_settings::{Document, Problems, Section};
 use heliograph_thumbnailer::ThumbnailsConfig;
-use heliograph_upload_orchestrator::UploadsConfig;
+use heliograph_upload_orchestrator::{QuotaConfig, UploadsConfig};
 
 pub(crate) use cluster::ClusterConfig;
 pub(crate) use manual::{reference, sample};
@@ -41,9 +41,11 @@ pub(crate) struct Settings {
     pub(crate) homeservers: Vec<HomeserverConfig>,
     pub(crate) data: DataConfig,
     pub(crate) api: ApiConfig,
+    pub(crate) limits: LimitsConfig,
     pub(crate) storage: StorageConfig,
     pub(crate) state: StateConfig,
     pub(crate) uploads: UploadsConfig,
+    pub(crate) quotas: Vec<QuotaConfig>,
     pub(crate) thumbnails: ThumbnailsConfig,
     pub(crate) federation: FederationConfig,
     #[expect(dead_code, reason = "read and checked already; previews are not served yet")]
@@ -134,9 +136,11 @@ impl Settings {
             homeservers: sections.several("homeserver"),
             data: sections.one("data"),
             api: sections.one("api"),
+            limits: sections.one("limits"),
             storage: sections.one("storage"),
             state: sections.one("state"),
             uploads: sections.one("uploads"),
+            quotas: sections.several("quota"),
             thumbnails: sections.one("thumbnails"),
             federation: sections.one("federation"),
             previews: sections.one("previews"),
@@ -149,8 +153,13 @@ impl Settings {
 
 /// The key of a setting of one homeserver, counted from 0.
 fn homeserver_key(index: usize, field: &str) -> String {
+    key_of("homeserver", index, field)
+}
+
+/// The key of a setting of a section that is there several times, counted from 0.
+fn key_of(section: &str, index: usize, field: &str) -> String {
     match index {
-        0 => format!("homeserver.{field}"),
-        _ => format!("homeserver[{index}].{field}"),
+        0 => format!("{section}.{field}"),
+        _ => format!("{section}[{index}].{field}"),
     }
 }

@@ -233,9 +233,24 @@ impl Studio {
 
     /// Keeps a thumbnail for the next who asks. It can be made again, so a failure to store
     /// it is not one of the request.
-    async fn store(&self, key: &Key, rendered: &Rendered) {
+    async fn store(&self, mxc: &Mxc, key: &Key, rendered: &Rendered) {
         if let Err(error) = self.deps.blobs.put(key, rendered.image.clone()).await {
             tracing::warn!(%key, %error, "thumbnail not stored");
+            return;
+        }
+        // A medium that was deleted meanwhile has lost its other thumbnails by now.
+        if !self.is_there(mxc).await
+            && let Err(error) = self.deps.blobs.delete(key).await
+        {
+            tracing::error!(%key, %error, "a thumbnail of a deleted medium stays");
+        }
+    }
+
+    /// As the store has it now. What cannot be known is taken for there.
+    async fn is_there(&self, mxc: &Mxc) -> bool {
+        match self.deps.catalog.find_now(mxc).await {
+            Ok(record) => record.is_some_and(|record| record.deleted.is_none()),
+            Err(_) => true,
         }
     }
 }

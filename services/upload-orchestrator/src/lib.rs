@@ -4,10 +4,13 @@
 //! that their ticket names. One actor owns each upload in progress; the create-only record
 //! decides who wins, so that two owners of one id are harmless.
 
+mod accounts;
 mod actors;
 mod config;
 mod discard;
 mod metrics;
+mod moderate;
+mod quota;
 mod service;
 mod session;
 mod sweep;
@@ -23,16 +26,19 @@ use heliograph_types::Clock;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use config::UploadsConfig;
+pub use quota::QuotaConfig;
 pub use service::UploadOrchestrator;
 
 /// What the orchestrator works with.
 #[derive(Clone)]
 pub struct Deps {
+    /// How much users may store.
+    pub quotas: Vec<QuotaConfig>,
     /// Where bytes and records are.
     pub blobs: Arc<dyn BlobStore>,
     /// The records.
     pub catalog: Arc<Catalog>,
-    /// Leases, signals and indexes.
+    /// Leases, signals, indexes and ledgers.
     pub state: State,
     /// The time.
     pub clock: Arc<dyn Clock>,

@@ -1,5 +1,6 @@
 //! Every metric of this service.
 
+use heliograph_proto::Action;
 use metrics::{counter, gauge};
 
 /// An upload was admitted.
@@ -21,6 +22,18 @@ pub(crate) fn committed(size_bytes: u64) {
 /// An upload was refused, or given up.
 pub(crate) fn refused(reason: &'static str) {
     counter!("heliograph_uploads_refused_total", "reason" => reason).increment(1);
+}
+
+/// A medium was quarantined, protected or deleted, or such a thing was taken back.
+pub(crate) fn moderated(action: Action) {
+    let action = match action {
+        Action::Quarantine => "quarantine",
+        Action::Unquarantine => "unquarantine",
+        Action::Protect => "protect",
+        Action::Unprotect => "unprotect",
+        Action::Delete => "delete",
+    };
+    counter!("heliograph_media_moderated_total", "action" => action).increment(1);
 }
 
 /// Remains of an upload, or an expired id, were removed.

@@ -5,20 +5,25 @@ use std::{sync::Arc, time::Duration};
 use actix::{Addr, MailboxError};
 use async_trait::async_trait;
 use heliograph_catalog::{Lookup, Marker, Reserved, blob_key};
-use heliograph_leases::Lease;
-use heliograph_proto::{Begin, BlobId, Commit, Reservation, Reserve, Target, Ticket, UploadService};
+use heliograph_leases::{Lease, State};
+use heliograph_proto::{
+    Begin, BlobId, Commit, ListUploads, Moderate, Reservation, Reserve, Target, Ticket, UploadService, Uploads, Usage,
+};
 use heliograph_types::{ErrorCode, Failure, MediaId, Mxc, UserId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use ulid::Ulid;
 
 use crate::{
     Deps, UploadsConfig,
+    accounts::Accounts,
     actors::{
         registry::{Registry, Shared, pending_index},
         upload::{AbortUpload, CommitUpload, LEASE_TTL, ReportProgress, UploadActor},
     },
     discard::discard_unless_recorded,
-    metrics, sweep,
+    metrics, moderate,
+    quota::Quotas,
+    sweep,
 };
 
 /// When to come again if there is no room.
@@ -42,14 +47,16 @@ impl UploadOrchestrator {
     /// Starts the orchestrator and its sweep; its background work runs on the runtime of
     /// the caller.
     pub fn start(config: UploadsConfig, deps: Deps) -> Arc<Self> {
-        let Deps { blobs, catalog, state, clock, arbiters, tasks, shutdown, alone } = deps;
+        let Deps { quotas, blobs, catalog, state, clock, arbiters, tasks, shutdown, alone } = deps;
         let room = Arc::new(Semaphore::new(config.max_in_progress.get().min(Semaphore::MAX_PERMITS)));
         let uploads = Registry::new(arbiters);
         let runtime = tokio::runtime::Handle::current();
-        let shared = Arc::new(Shared { config, blobs, catalog, state, clock, tasks, runtime, uploads });
+        let accounts = Arc::new(Accounts::new(State::clone(&state), Quotas::new(quotas)));
+        let shared = Arc::new(Shared { config, blobs, catalog, state, accounts, clock, tasks, runtime, uploads });
         // Nobody else writes: what is in the store from before now is dead.
         let dead_before = alone.then(|| shared.clock.now());
-        shared.in_background(sweep::run(Arc::clone(&shared), shutdown, dead_before));
+        shared.in_background(sweep::run(Arc::clone(&shared), shutdown.clone(), dead_before));
+        shared.in_background(Arc::clone(&shared.accounts).keep(Arc::clone(&shared.catalog), shutdown));
         Arc::new(Self { shared, room })
     }
 
@@ -132,6 +139,12 @@ impl UploadOrchestrator {
             max_bytes,
             idle_timeout: self.shared.config.idle_timeout,
         };
+        let (claim, lifetime) = (ticket.blob_id.as_str(), self.shared.config.max_duration);
+        let accounts = &self.shared.accounts;
+        if let Err(failure) = accounts.reserve(begin.uploader.as_ref(), claim, begin.declared_bytes, lifetime).await {
+            self.release(lease).await;
+            return Err(failure);
+        }
         let marker = Marker {
             mxc: ticket.mxc.clone(),
             uploader: begin.uploader.clone(),
@@ -140,6 +153,7 @@ impl UploadOrchestrator {
         };
         if let Err(error) = self.shared.catalog.mark(ticket.blob_id.as_str(), &marker).await {
             self.release(lease).await;
+            accounts.give_up(begin.uploader.as_ref(), ticket.blob_id.as_str()).await;
             tracing::error!(%error, "could not note an upload");
             return Err(error.into());
         }
@@ -263,10 +277,23 @@ impl UploadService for UploadOrchestrator {
             // Nothing can commit it any more; but the caller may have finished the blob since.
             Err(failure) if failure.code == ErrorCode::NotFound => {
                 let (shared, blob_id) = (&self.shared, ticket.blob_id.as_str());
-                Ok(discard_unless_recorded(&*shared.blobs, &shared.catalog, &ticket.mxc, blob_id).await?)
+                discard_unless_recorded(&*shared.blobs, &shared.catalog, &ticket.mxc, blob_id).await?;
+                Ok(())
             }
             Err(failure) => Err(failure),
         }
+    }
+
+    async fn moderate(&self, request: Moderate) -> Result<bool, Failure> {
+        moderate::moderate(&self.shared, &request).await
+    }
+
+    async fn usage(&self, user_id: &UserId) -> Result<Usage, Failure> {
+        self.shared.accounts.usage(user_id).await
+    }
+
+    async fn list_uploads(&self, request: ListUploads) -> Result<Uploads, Failure> {
+        self.shared.accounts.list(&request).await
     }
 }
 

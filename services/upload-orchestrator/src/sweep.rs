@@ -72,6 +72,8 @@ async fn sweep_one(shared: &Shared, blob_id: &str, older_than: Timestamp) -> Res
     if marker.began_at >= older_than || shared.uploads.find(&id).is_some() {
         return Ok(());
     }
+    // First: without its note nobody would come here again.
+    shared.catalog.clear_leftovers(&marker.mxc).await?;
     discard_unless_recorded(&*shared.blobs, &shared.catalog, &marker.mxc, blob_id).await?;
     tracing::info!(mxc = %marker.mxc, "removed the remains of an upload");
     metrics::swept("upload");

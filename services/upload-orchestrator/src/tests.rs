@@ -1,12 +1,15 @@
 //! The service with its actors, over a real folder and the embedded state.
 
+mod moderation;
+mod quotas;
+
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use actix::System;
 use async_trait::async_trait;
 use bytes::Bytes;
 use heliograph_blobs::{BlobError, BlobReader, BlobStore, BlobWriter, Key, Listing, LocalStore, StorageConfig};
-use heliograph_catalog::{Catalog, Lookup, Marker, blob_key};
+use heliograph_catalog::{Catalog, Lookup, Marker, MediaRecord, blob_key, record_key};
 use heliograph_leases::{EmbeddedState, State};
 use heliograph_proto::{Begin, Commit, Reserve, Target, Ticket, UploadService, contract_suite, testing::Way};
 use heliograph_types::{Clock, ContentType, ErrorCode, ManualClock, Mxc, Timestamp, UserId};
@@ -14,7 +17,7 @@ use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Deps, UploadOrchestrator, UploadsConfig, actors::upload::Panic};
+use crate::{Deps, QuotaConfig, UploadOrchestrator, UploadsConfig, actors::upload::Panic};
 
 struct House {
     folder: TempDir,
@@ -23,6 +26,7 @@ struct House {
     state: State,
     clock: Arc<ManualClock>,
     tasks: TaskTracker,
+    quotas: Vec<QuotaConfig>,
 }
 
 impl House {
@@ -33,11 +37,12 @@ impl House {
         let shared: Arc<dyn Clock> = clock.clone();
         let state: State = Arc::new(EmbeddedState::in_memory(Arc::clone(&shared)).unwrap());
         let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), Arc::clone(&state), shared));
-        Self { folder, blobs, catalog, state, clock, tasks: TaskTracker::new() }
+        Self { folder, blobs, catalog, state, clock, tasks: TaskTracker::new(), quotas: Vec::new() }
     }
 
     fn open(&self, config: UploadsConfig, alone: bool) -> Arc<UploadOrchestrator> {
         let deps = Deps {
+            quotas: self.quotas.clone(),
             blobs: Arc::clone(&self.blobs),
             catalog: Arc::clone(&self.catalog),
             state: Arc::clone(&self.state),
@@ -85,6 +90,25 @@ fn begin(target: Target) -> Begin {
 async fn reserve(uploads: &dyn UploadService) -> Mxc {
     let request = Reserve { server_name: alice().server_name(), uploader: alice() };
     uploads.reserve(request).await.unwrap().mxc
+}
+
+/// A record that somebody else has written.
+fn record_of(mxc: &Mxc, created_at: Timestamp) -> MediaRecord {
+    MediaRecord {
+        schema: MediaRecord::SCHEMA,
+        mxc: mxc.clone(),
+        content_type: ContentType::octet_stream(),
+        sniffed_type: None,
+        size_bytes: 1,
+        sha256: "00".repeat(32),
+        blob: "blobs/00/other".to_owned(),
+        uploader: None,
+        file_name: None,
+        created_at,
+        quarantined: None,
+        protected: false,
+        deleted: None,
+    }
 }
 
 /// A store whose deletes wait for a permit.
@@ -245,6 +269,7 @@ async fn two_owners_of_one_id_are_harmless_when_all_leases_are_lost() {
         state: Arc::new(EmbeddedState::in_memory(clock).unwrap()),
         clock: Arc::clone(&house.clock),
         tasks: house.tasks.clone(),
+        quotas: Vec::new(),
     };
     let second = forgetful.open(UploadsConfig::default(), false);
     let two = second.begin(begin(Target::Reserved(mxc.clone()))).await.unwrap();
@@ -408,6 +433,23 @@ async fn after_a_kill_the_remains_go_and_what_was_committed_stays() {
 
     eventually("the remains go", || (house.files("incoming"), house.files("blobs")) == (0, 1)).await;
     assert!(matches!(house.catalog.lookup(&done).await.unwrap(), Lookup::Ready(_)));
+}
+
+#[actix::test]
+async fn half_a_record_goes_with_the_remains_of_its_upload() {
+    let house = House::new();
+    let (_, broken) = remains(&house).await;
+    // As object_store leaves it that was killed while it wrote the record.
+    let records = house.files("records");
+    let half = house.folder.path().join(format!("{}#1", record_key(&broken)));
+    std::fs::create_dir_all(half.parent().unwrap()).unwrap();
+    std::fs::write(half, "{").unwrap();
+    assert_eq!(house.files("records"), records + 1);
+    house.clock.advance(Duration::from_hours(25));
+
+    house.open(UploadsConfig::default(), false);
+
+    eventually("it goes", || (house.files("records"), house.files("incoming")) == (records, 0)).await;
 }
 
 #[actix::test]

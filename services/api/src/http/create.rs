@@ -3,22 +3,27 @@
 
 use std::sync::Arc;
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    web::{Data, Payload},
-};
+use actix_web::{HttpResponse, web::Payload};
+use heliograph_matrix::Requester;
 use heliograph_proto::Reserve;
 use heliograph_types::ErrorCode;
 use serde_json::{Map, Value, json};
 
-use crate::{auth, error::ApiError, server::Front};
+use crate::{
+    auth,
+    error::ApiError,
+    limits::Caller,
+    routes::{Call, Outcome},
+    server::Front,
+};
 
 /// No client has anything to say here.
 const MOST_BODY_BYTES: usize = 64 << 10;
 
-pub(crate) async fn handle(front: Data<Front>, request: HttpRequest, body: Payload) -> Result<HttpResponse, ApiError> {
-    let requester = auth::user(&front, &request).await?;
-    check_body(&front, body).await?;
+pub(crate) async fn handle(Call { front, request, body }: Call<'_>, requester: Requester) -> Outcome {
+    auth::not_suspended(front, &requester).await?;
+    front.limits.create(&Caller::of(front, request, &requester)).await?;
+    check_body(front, body).await?;
     let reserve = Reserve { server_name: requester.user_id.server_name(), uploader: requester.user_id };
     // Given up half-way, it would cost the user a place for an id that nobody knows.
     let uploads = Arc::clone(&front.uploads);
@@ -30,12 +35,20 @@ pub(crate) async fn handle(front: Data<Front>, request: HttpRequest, body: Paylo
 }
 
 /// Nothing, or a JSON object whose members are ignored.
-async fn check_body(front: &Front, body: Payload) -> Result<(), ApiError> {
+pub(crate) async fn check_body(front: &Front, body: &mut Payload) -> Result<(), ApiError> {
     let not_json = || ApiError::new(ErrorCode::NotJson, "the body must be empty or a JSON object");
-    let body = tokio::time::timeout(front.config.body_timeout, body.to_bytes_limited(MOST_BODY_BYTES)).await;
-    let body = body.map_err(|_| ApiError::new(ErrorCode::RequestTimeout, "the body stopped arriving"))?;
-    let body = body.map_err(|_| ApiError::new(ErrorCode::TooLarge, "the body is larger than 64 KiB"))?;
-    let body = body.map_err(|_| ApiError::new(ErrorCode::RequestTimeout, "the body broke off"))?;
+    let body = read(front, body).await?;
     let is_object = body.is_empty() || serde_json::from_slice::<Map<String, Value>>(&body).is_ok();
     if is_object { Ok(()) } else { Err(not_json()) }
+}
+
+async fn read(front: &Front, body: &mut Payload) -> Result<Vec<u8>, ApiError> {
+    let mut whole = Vec::new();
+    while let Some(piece) = crate::receive::next_piece(front, body).await? {
+        if whole.len() + piece.len() > MOST_BODY_BYTES {
+            return Err(ApiError::new(ErrorCode::TooLarge, "the body is larger than 64 KiB"));
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole)
 }

@@ -5,58 +5,86 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::HttpRequest;
 use heliograph_catalog::{Lookup, MediaRecord};
+use heliograph_matrix::Requester;
 use heliograph_proto::{Fetch, RemoteMedia};
 use heliograph_types::{ErrorCode, Failure, FileName, Mxc, ServerName};
 
 use crate::{
-    auth, deliver,
+    address, auth, deliver,
     error::ApiError,
     headers::Caching,
+    limits::Caller,
     metrics,
     params::{self, Query},
+    routes::{Call, Outcome},
     server::Front,
 };
 
-pub(crate) async fn handle(front: Data<Front>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let asked = authenticated(&front, &request).await?;
-    respond(&front, &request, asked).await
+pub(crate) async fn handle(Call { front, request, .. }: Call<'_>, requester: Requester) -> Outcome {
+    let asked = authenticated(front, request, &requester).await?;
+    respond(front, request, asked).await
 }
 
-pub(crate) async fn handle_legacy(front: Data<Front>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let asked = legacy(&front, &request)?;
-    respond(&front, &request, asked).await
+pub(crate) async fn handle_legacy(Call { front, request, .. }: Call<'_>) -> Outcome {
+    let asked = legacy(front, request).await?;
+    respond(front, request, asked).await
 }
 
 /// Who asks, and what that allows.
 pub(crate) struct Asked {
     /// Our name, in which another server is asked.
-    pub(crate) tenant: ServerName,
+    tenant: ServerName,
+    /// Whose limits count.
+    pub(crate) caller: Caller,
     pub(crate) caching: Caching,
-    pub(crate) allow_remote: bool,
+    allow_remote: bool,
+    /// Whether the freeze of unauthenticated media applies.
+    freezes: bool,
+    sees_quarantined: bool,
 }
 
 /// What a request with a token may.
-pub(crate) async fn authenticated(front: &Front, request: &HttpRequest) -> Result<Asked, ApiError> {
-    let requester = auth::user_or_guest(front, request).await?;
-    Ok(Asked { tenant: requester.user_id.server_name(), caching: Caching::Private, allow_remote: true })
+pub(crate) async fn authenticated(
+    front: &Front,
+    request: &HttpRequest,
+    requester: &Requester,
+) -> Result<Asked, ApiError> {
+    let bypass = Query::of(request).find_bool(&["admin_unsafely_bypass_quarantine"]).ok().flatten().unwrap_or(false);
+    Ok(Asked {
+        tenant: requester.user_id.server_name(),
+        caller: Caller::of(front, request, requester),
+        caching: Caching::Private,
+        allow_remote: true,
+        freezes: false,
+        sees_quarantined: bypass && auth::find_administrator(front, request, requester).await?.is_some(),
+    })
 }
 
 /// What a request without a token may.
-pub(crate) fn legacy(front: &Front, request: &HttpRequest) -> Result<Asked, ApiError> {
-    let allow_remote = Query::of(request).find_bool(&["allow_remote"])?.unwrap_or(true);
-    Ok(Asked { tenant: front.tenant_by_host(request), caching: Caching::Public, allow_remote })
+pub(crate) async fn legacy(front: &Front, request: &HttpRequest) -> Result<Asked, ApiError> {
+    let query = Query::of(request);
+    let allow_remote = query.find_bool(&["allow_remote"])?.unwrap_or(true);
+    let caller = Caller::Address(address::of(front, request));
+    front.limits.anonymous(&caller).await?;
+    Ok(Asked {
+        tenant: front.tenant_by_host(request),
+        caller,
+        caching: Caching::Public,
+        allow_remote,
+        freezes: true,
+        sees_quarantined: false,
+    })
 }
 
-async fn respond(front: &Front, request: &HttpRequest, asked: Asked) -> Result<HttpResponse, ApiError> {
+async fn respond(front: &Front, request: &HttpRequest, asked: Asked) -> Outcome {
     let mxc = params::mxc(request)?;
     let wait = Query::of(request).wait(front.config.max_wait)?;
     let name = params::text_segment(request, "file_name").and_then(|name| FileName::new(&name));
-    let caching = asked.caching;
-    match find(front, &mxc, asked, wait).await? {
-        Found::Stored(record) => deliver::stored(front, request, &record, name.as_ref(), caching).await,
-        Found::Arriving(media) => Ok(deliver::arriving(request, media, name.as_ref(), caching)),
+    match find(front, &mxc, &asked, wait).await? {
+        Found::Stored(record) => deliver::stored(front, request, &record, name.as_ref(), asked.caching).await,
+        Found::Arriving(media) => deliver::arriving(front, request, &asked, media, name.as_ref()).await,
     }
 }
 
@@ -69,18 +97,47 @@ pub(crate) enum Found {
 }
 
 /// Finds content here or at its server, waiting for it as long as the caller wants.
-pub(crate) async fn find(front: &Front, mxc: &Mxc, asked: Asked, wait: Duration) -> Result<Found, ApiError> {
-    if front.is_ours(&mxc.server_name) {
-        return local(front, mxc, wait).await.map(Found::Stored);
+pub(crate) async fn find(front: &Front, mxc: &Mxc, asked: &Asked, wait: Duration) -> Result<Found, ApiError> {
+    if !front.is_ours(&mxc.server_name) {
+        return find_remote(front, mxc, asked, wait).await;
     }
+    // What is pending is told as such before the freeze: tests of the specification rely on it.
+    let record = local(front, mxc, wait).await?;
+    check(front, &record, asked)?;
+    Ok(Found::Stored(record))
+}
+
+async fn find_remote(front: &Front, mxc: &Mxc, asked: &Asked, wait: Duration) -> Result<Found, ApiError> {
     if !asked.allow_remote {
         return Err(Failure::not_found().into());
     }
     if let Some(record) = front.catalog.find(mxc).await? {
+        check(front, &record, asked)?;
         return Ok(Found::Stored(record));
     }
-    let fetch = Fetch { tenant: asked.tenant, mxc: mxc.clone(), timeout: wait };
+    // What came in now would be newer than the freeze.
+    if asked.freezes && !front.freeze.admits_new(mxc) {
+        return Err(Failure::not_found().into());
+    }
+    front.limits.fetch(&asked.caller).await?;
+    let fetch = Fetch { tenant: asked.tenant.clone(), mxc: mxc.clone(), timeout: wait };
     front.federation.fetch(fetch).await.map(Found::Arriving).map_err(ApiError::from)
+}
+
+/// Whether the caller may have what is here. What it may not have is not found.
+fn check(front: &Front, record: &MediaRecord, asked: &Asked) -> Result<(), ApiError> {
+    if asked.freezes && !front.freeze.admits(record) {
+        return Err(Failure::not_found().into());
+    }
+    check_quarantine(record, asked.sees_quarantined)
+}
+
+/// Nobody but an administrator who insists gets what is quarantined.
+pub(crate) fn check_quarantine(record: &MediaRecord, sees_quarantined: bool) -> Result<(), ApiError> {
+    match &record.quarantined {
+        Some(_) if !sees_quarantined => Err(Failure::not_found().into()),
+        _ => Ok(()),
+    }
 }
 
 /// Waits for content; shutdown ends the wait.

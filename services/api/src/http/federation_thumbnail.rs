@@ -1,28 +1,33 @@
 //! `GET /_matrix/federation/v1/media/thumbnail/{mediaId}`
 //! <https://spec.matrix.org/latest/server-server-api/#get_matrixfederationv1mediathumbnailmediaid>
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::HttpRequest;
 use heliograph_proto::Thumbnail;
-use heliograph_types::{MediaId, Mxc};
 
 use crate::{
-    auth,
-    deliver::Opened,
+    auth::Signer,
+    deliver::{self, Opened},
     error::ApiError,
     http::{download, multipart, thumbnail},
+    limits::Caller,
     params,
+    routes::{Call, Outcome},
     server::Front,
 };
 
-pub(crate) async fn handle(front: Data<Front>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let signer = auth::server(&front, &request).await?;
-    let media_id: MediaId = params::segment(&request, "media_id")?;
-    let mxc = Mxc { server_name: signer.destination, media_id };
-    let (spec, wait) = thumbnail::spec(&front, &request)?;
-    download::local(&front, &mxc, wait).await?;
-    let Thumbnail { content_type, image } = thumbnail::stored_or_rendered(&front, mxc, spec).await?;
-    let extension = if content_type.as_str() == "image/png" { "png" } else { "jpg" };
-    let disposition = format!("inline; filename=thumbnail.{extension}");
+pub(crate) async fn handle(Call { front, request, .. }: Call<'_>, signer: Signer) -> Outcome {
+    let Thumbnail { content_type, image } = find(front, request, signer).await?;
+    let disposition = deliver::thumbnail_disposition(&content_type);
     let size_bytes = image.len() as u64;
-    Ok(multipart::answer(&request, content_type.as_str(), &disposition, size_bytes, Opened::Whole(image)))
+    Ok(multipart::answer(request, content_type.as_str(), &disposition, size_bytes, Opened::Whole(image)))
+}
+
+/// What the other server asks for, if it may have it.
+pub(crate) async fn find(front: &Front, request: &HttpRequest, signer: Signer) -> Result<Thumbnail, ApiError> {
+    let mxc = params::signed_mxc(request, &signer)?;
+    let (spec, wait) = thumbnail::spec(front, request)?;
+    front.limits.signed(&signer.origin).await?;
+    let record = download::local(front, &mxc, wait).await?;
+    download::check_quarantine(&record, false)?;
+    thumbnail::stored_or_rendered(front, &Caller::Origin(signer.origin), mxc, spec).await
 }

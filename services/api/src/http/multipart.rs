@@ -37,7 +37,8 @@ fn frame(boundary: String, content_type: &str, disposition: &str) -> Frame {
     Frame { boundary, before: before.into(), after: after.into() }
 }
 
-fn random_boundary() -> String {
+/// One that no file can contain on purpose.
+pub(crate) fn random_boundary() -> String {
     rand::rng().sample_iter(Alphanumeric).take(BOUNDARY_LENGTH).map(char::from).collect()
 }
 

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::HttpRequest;
 use futures_util::TryStreamExt;
 use heliograph_catalog::thumbnail_key;
+use heliograph_matrix::Requester;
 use heliograph_proto::{Render, Thumbnail};
 use heliograph_types::{ContentType, ErrorCode, Mxc, ThumbnailMethod, ThumbnailSpec};
 
@@ -15,26 +16,28 @@ use crate::{
     deliver,
     error::ApiError,
     http::download::{self, Asked, Found},
+    limits::Caller,
     params::{self, Query},
+    routes::{Call, Outcome},
     server::Front,
 };
 
-pub(crate) async fn handle(front: Data<Front>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let asked = download::authenticated(&front, &request).await?;
-    respond(&front, &request, asked).await
+pub(crate) async fn handle(Call { front, request, .. }: Call<'_>, requester: Requester) -> Outcome {
+    let asked = download::authenticated(front, request, &requester).await?;
+    respond(front, request, asked).await
 }
 
-pub(crate) async fn handle_legacy(front: Data<Front>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let asked = download::legacy(&front, &request)?;
-    respond(&front, &request, asked).await
+pub(crate) async fn handle_legacy(Call { front, request, .. }: Call<'_>) -> Outcome {
+    let asked = download::legacy(front, request).await?;
+    respond(front, request, asked).await
 }
 
-async fn respond(front: &Front, request: &HttpRequest, asked: Asked) -> Result<HttpResponse, ApiError> {
+async fn respond(front: &Front, request: &HttpRequest, asked: Asked) -> Outcome {
     let mxc = params::mxc(request)?;
     let (spec, wait) = spec(front, request)?;
     let caching = asked.caching;
     let Thumbnail { content_type, image } = find(front, mxc, spec, asked, wait).await?;
-    Ok(deliver::picture(request, content_type.as_str(), image, caching))
+    Ok(deliver::picture(request, &content_type, image, caching))
 }
 
 /// Which thumbnail the request asks for, and how long it wants to wait for the original.
@@ -60,15 +63,21 @@ async fn find(
     asked: Asked,
     wait: Duration,
 ) -> Result<Thumbnail, ApiError> {
-    if let Found::Arriving(media) = download::find(front, &mxc, asked, wait).await? {
+    if let Found::Arriving(media) = download::find(front, &mxc, &asked, wait).await? {
+        let body = front.limits.meter(&asked.caller, media.size_bytes, media.body).await?;
         // The body ends when the copy is durable.
-        media.body.try_for_each(|_| std::future::ready(Ok(()))).await?;
+        body.try_for_each(|_| std::future::ready(Ok(()))).await?;
     }
-    stored_or_rendered(front, mxc, spec).await
+    stored_or_rendered(front, &asked.caller, mxc, spec).await
 }
 
 /// The thumbnail of content that is here.
-pub(crate) async fn stored_or_rendered(front: &Front, mxc: Mxc, spec: ThumbnailSpec) -> Result<Thumbnail, ApiError> {
+pub(crate) async fn stored_or_rendered(
+    front: &Front,
+    caller: &Caller,
+    mxc: Mxc,
+    spec: ThumbnailSpec,
+) -> Result<Thumbnail, ApiError> {
     // A larger one is not kept in memory, and is left to the thumbnailer as one that is missing.
     if let Some(form) = spec.stored_form()
         && let key = thumbnail_key(&mxc, &form)
@@ -77,6 +86,7 @@ pub(crate) async fn stored_or_rendered(front: &Front, mxc: Mxc, spec: ThumbnailS
     {
         return Ok(Thumbnail { content_type, image });
     }
+    front.limits.render(caller).await?;
     Ok(front.thumbnails.render(Render { mxc, spec }).await?)
 }
 

@@ -1,43 +1,60 @@
 //! `POST /_matrix/media/v3/upload`
 //! <https://spec.matrix.org/latest/client-server-api/#post_matrixmediav3upload>
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::header::{CONTENT_LENGTH, CONTENT_TYPE},
-    web::{Data, Payload},
-};
-use heliograph_proto::{Begin, Target};
-use heliograph_types::{ContentType, ErrorCode, FileName};
-use serde_json::json;
+use actix_web::{HttpRequest, HttpResponse, http::header::CONTENT_TYPE};
+use heliograph_matrix::Requester;
+use heliograph_proto::{Begin, Describe, Target};
+use heliograph_types::{ContentType, ErrorCode, FileName, Mxc};
+use serde_json::{Value, json};
 
 use crate::{
     auth,
     error::ApiError,
+    limits::Caller,
     params::Query,
     receive::{self, Described},
-    refuse::answer_or_refuse,
+    routes::{Call, Outcome},
     server::Front,
 };
 
-pub(crate) async fn handle(front: Data<Front>, request: HttpRequest, mut body: Payload) -> HttpResponse {
-    let stored = store(&front, &request, &mut body).await;
-    answer_or_refuse(&front, &request, stored, body).await
+pub(crate) async fn handle(call: Call<'_>, requester: Requester) -> Outcome {
+    let target = Target::New(requester.user_id.server_name());
+    let (mxc, mut answer) = store(call, requester, target).await?;
+    answer["content_uri"] = mxc.to_string().into();
+    Ok(HttpResponse::Ok().json(answer))
 }
 
-async fn store(front: &Front, request: &HttpRequest, body: &mut Payload) -> Result<HttpResponse, ApiError> {
-    let requester = auth::user(front, request).await?;
+/// Stores the body as what the target names; with the beginning of the answer.
+pub(crate) async fn store(
+    Call { front, request, body }: Call<'_>,
+    requester: Requester,
+    target: Target,
+) -> Result<(Mxc, Value), ApiError> {
     let described = described(front, request)?;
-    let begin = Begin {
-        target: Target::New(requester.user_id.server_name()),
-        uploader: Some(requester.user_id),
-        declared_bytes: declared_bytes(request),
-    };
-    let mxc = receive::upload(front, begin, described, body).await?;
-    Ok(HttpResponse::Ok().json(json!({ "content_uri": mxc.to_string() })))
+    let blurhash = Query::of(request).find_bool(&["xyz.amorgan.generate_blurhash"])?.unwrap_or(false);
+    auth::not_suspended(front, &requester).await?;
+    let caller = Caller::of(front, request, &requester);
+    let declared_bytes = receive::declared_bytes(request.headers());
+    front.limits.upload(&caller).await?;
+    let begin = Begin { target, uploader: Some(requester.user_id), declared_bytes };
+    let mxc = receive::upload(front, &caller, begin, described, body).await?;
+    let answer = if blurhash { look_at(front, &mxc).await } else { json!({}) };
+    Ok((mxc, answer))
+}
+
+/// The blurhash of a picture (MSC2448). What cannot be looked at has none.
+async fn look_at(front: &Front, mxc: &Mxc) -> Value {
+    match front.thumbnails.describe(Describe { mxc: mxc.clone() }).await {
+        Ok(description) => json!({ "xyz.amorgan.blurhash": description.blurhash }),
+        Err(failure) => {
+            tracing::debug!(%mxc, %failure, "no blurhash");
+            json!({})
+        }
+    }
 }
 
 /// What the request says of its body.
-pub(crate) fn described(front: &Front, request: &HttpRequest) -> Result<Described, ApiError> {
+fn described(front: &Front, request: &HttpRequest) -> Result<Described, ApiError> {
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let query = Query::of(request);
     let file_name = query.find(&["filename"]).unwrap_or_default();
@@ -50,9 +67,4 @@ pub(crate) fn described(front: &Front, request: &HttpRequest) -> Result<Describe
         content_type: content_type.map_or_else(ContentType::octet_stream, ContentType::parse_or_octet_stream),
         file_name: FileName::new(file_name),
     })
-}
-
-/// The size that the request announces, if it does.
-pub(crate) fn declared_bytes(request: &HttpRequest) -> Option<u64> {
-    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }

@@ -1,16 +1,18 @@
 //! The other roles, and the homeserver, as the tests of this crate want them.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use heliograph_blobs::{BlobStore, LocalStore, StorageConfig};
 use heliograph_catalog::{Catalog, MediaRecord, Reserved, blob_key, thumbnail_key};
-use heliograph_leases::EmbeddedState;
-use heliograph_matrix::{AuthError, KeyId, Presented, Refusal, Requester, SigningKey, TokenChecker};
+use heliograph_leases::{EmbeddedState, State};
+use heliograph_matrix::{
+    AuthError, DevelopmentHomeservers, KeyId, Presented, Refusal, Requester, SigningKey, TokenChecker,
+};
 use heliograph_proto::{
-    Begin, Commit, Describe, Description, FederationService, Fetch, FindKey, FoundKey, RemoteMedia, Render,
-    Reservation, Reserve, Thumbnail, ThumbnailService, Ticket, UploadService,
+    Begin, Commit, Describe, Description, FederationService, Fetch, FindKey, FoundKey, ListUploads, Moderate,
+    RemoteMedia, Render, Reservation, Reserve, Thumbnail, ThumbnailService, Ticket, UploadService, Uploads, Usage,
 };
 use heliograph_runtime::{Health, Metrics, Readiness};
 use heliograph_types::{Clock, ContentType, Failure, SystemClock, ThumbnailSpec, Timestamp, UserId};
@@ -19,7 +21,7 @@ use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    ApiConfig, Deps,
+    ApiConfig, Deps, LimitsConfig,
     server::{Front, build_front},
 };
 
@@ -34,7 +36,7 @@ pub(super) struct House {
     _folder: TempDir,
     catalog: Arc<Catalog>,
     deps: Deps,
-    config: ApiConfig,
+    pub(super) config: ApiConfig,
 }
 
 impl House {
@@ -47,14 +49,20 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let blobs: Arc<dyn BlobStore> = Arc::new(LocalStore::open(folder.path(), &StorageConfig::default()).unwrap());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let state = Arc::new(EmbeddedState::in_memory(Arc::clone(&clock)).unwrap());
-        let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), state, Arc::clone(&clock)));
+        let state: State = Arc::new(EmbeddedState::in_memory(Arc::clone(&clock)).unwrap());
+        let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), Arc::clone(&state), Arc::clone(&clock)));
         blobs.put(&blob_key(BLOB), Bytes::from_static(b"content")).await.unwrap();
         let mut config = ApiConfig::default();
         change(&mut config);
         let others = Arc::new(Others { failure: None });
         let deps = Deps {
             server_names: vec!["ours.example".parse().unwrap()],
+            sites: vec![],
+            published_keys: HashMap::new(),
+            limits: LimitsConfig::default(),
+            state: State::clone(&state),
+            has_quotas: false,
+            homeservers: Arc::new(DevelopmentHomeservers::new("@admin:ours.example".parse().unwrap())),
             tokens: Arc::new(Tokens),
             uploads: others.clone(),
             thumbnails: others.clone(),
@@ -95,6 +103,9 @@ impl House {
             uploader: uploader.map(|user| user.parse::<UserId>().unwrap()),
             file_name: None,
             created_at: Timestamp::from_millis(1),
+            quarantined: None,
+            protected: false,
+            deleted: None,
         };
         self.catalog.create(&record).await.unwrap();
     }
@@ -166,6 +177,18 @@ impl UploadService for Others {
     }
 
     async fn abort(&self, _: &Ticket) -> Result<(), Failure> {
+        self.fail()
+    }
+
+    async fn moderate(&self, _: Moderate) -> Result<bool, Failure> {
+        self.fail()
+    }
+
+    async fn usage(&self, _: &UserId) -> Result<Usage, Failure> {
+        self.fail()
+    }
+
+    async fn list_uploads(&self, _: ListUploads) -> Result<Uploads, Failure> {
         self.fail()
     }
 }

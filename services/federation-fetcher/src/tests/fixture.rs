@@ -20,10 +20,10 @@ use heliograph_matrix::{
     testing::{FixedLookup, Step, TestAuthority, TestRequest, TestServer},
 };
 use heliograph_proto::{
-    Begin, Commit, FederationService, Fetch, RemoteMedia, Reservation, Reserve, Target, Ticket, UploadService,
-    testing::Way,
+    Begin, Commit, FederationService, Fetch, ListUploads, Moderate, RemoteMedia, Reservation, Reserve, Target, Ticket,
+    UploadService, Uploads, Usage, testing::Way,
 };
-use heliograph_types::{Clock, ErrorCode, Failure, ManualClock, Mxc, ServerName, Timestamp};
+use heliograph_types::{Clock, ErrorCode, Failure, ManualClock, Mxc, ServerName, Timestamp, UserId};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -100,6 +100,9 @@ impl UploadService for FakeUploads {
             uploader: None,
             file_name: commit.file_name,
             created_at: Timestamp::default(),
+            quarantined: None,
+            protected: false,
+            deleted: None,
         };
         Ok(self.catalog.create(&record).await?)
     }
@@ -107,6 +110,18 @@ impl UploadService for FakeUploads {
     async fn abort(&self, ticket: &Ticket) -> Result<(), Failure> {
         self.note("abort");
         Ok(self.blobs.delete(&blob_key(ticket.blob_id.as_str())).await?)
+    }
+
+    async fn moderate(&self, _: Moderate) -> Result<bool, Failure> {
+        Err(Failure::internal("not here"))
+    }
+
+    async fn usage(&self, _: &UserId) -> Result<Usage, Failure> {
+        Err(Failure::internal("not here"))
+    }
+
+    async fn list_uploads(&self, _: ListUploads) -> Result<Uploads, Failure> {
+        Err(Failure::internal("not here"))
     }
 }
 

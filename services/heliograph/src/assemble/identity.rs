@@ -1,11 +1,12 @@
 //! Who we are: our server names and keys, and who knows our users' tokens.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use anyhow::{Context, anyhow};
 use heliograph_leases::State;
 use heliograph_matrix::{
-    Homeserver, HomeserverConfig, SigningKey, TokenChecker, Whoami, WhoamiDeps, build_homeserver_client,
+    AskedHomeservers, DevelopmentHomeservers, Homeserver, HomeserverConfig, Homeservers, SigningKey, TokenChecker,
+    Whoami, WhoamiDeps, build_homeserver_client,
 };
 use heliograph_runtime::Readiness;
 use heliograph_types::ServerName;
@@ -14,6 +15,40 @@ use url::Url;
 
 use super::{links::knock, parts::Parts};
 use crate::{development::Development, settings::Settings};
+
+/// Who we are, and who knows us.
+pub(super) struct Identity {
+    pub(super) tenants: Vec<Tenant>,
+    pub(super) tokens: Arc<dyn TokenChecker>,
+    pub(super) homeservers: Arc<dyn Homeservers>,
+    /// Of the names for which no homeserver speaks.
+    pub(super) published_keys: HashMap<ServerName, SigningKey>,
+}
+
+impl Identity {
+    /// As the settings say.
+    pub(super) fn load(parts: &Parts) -> anyhow::Result<Self> {
+        let homeservers = parts.settings.homeservers.iter().map(homeserver).collect::<anyhow::Result<Vec<_>>>()?;
+        // Where the process runs, not a thread of the HTTP front.
+        let asked = AskedHomeservers::new(homeservers.clone(), Arc::clone(&parts.clock), Handle::current());
+        Ok(Self {
+            tenants: load_tenants(&parts.settings)?,
+            tokens: build_tokens(parts, homeservers)?,
+            homeservers: Arc::new(asked),
+            published_keys: HashMap::new(),
+        })
+    }
+
+    /// The one made-up server, whose administrator is Alice.
+    pub(super) fn of_development(development: &Development) -> Self {
+        Self {
+            tenants: vec![Tenant { server_name: development.server_name.clone(), key: Some(development.key.clone()) }],
+            tokens: Arc::new(development.tokens()),
+            homeservers: Arc::new(DevelopmentHomeservers::new(development.alice.id.clone())),
+            published_keys: HashMap::from([(development.server_name.clone(), development.key.clone())]),
+        }
+    }
+}
 
 /// One server name of ours, and the key that signs for it, if we have that.
 pub(super) struct Tenant {
@@ -33,25 +68,17 @@ fn load_tenant(config: &HomeserverConfig) -> anyhow::Result<Tenant> {
     Ok(Tenant { server_name, key: config.signing_key_file.as_deref().map(load).transpose()? })
 }
 
-/// The one made-up server.
-pub(super) fn development_tenants(development: &Development) -> Vec<Tenant> {
-    vec![Tenant { server_name: development.server_name.clone(), key: Some(development.key.clone()) }]
-}
-
 /// Asks the homeservers, each as its own section says.
-pub(super) fn build_tokens(parts: &Parts) -> anyhow::Result<Arc<dyn TokenChecker>> {
-    let homeservers = &parts.settings.homeservers;
-    let most = homeservers.iter().map(|config| config.max_remembered_tokens).max();
+fn build_tokens(parts: &Parts, homeservers: Vec<Homeserver>) -> anyhow::Result<Arc<dyn TokenChecker>> {
+    let most = parts.settings.homeservers.iter().map(|config| config.max_remembered_tokens).max();
     let deps = WhoamiDeps {
         max_remembered_tokens: most.ok_or_else(|| anyhow!("homeserver is required"))?,
         state: State::clone(&parts.state),
         clock: Arc::clone(&parts.clock),
-        // Where the process runs, not a thread of the HTTP front.
         runtime: Handle::current(),
         tasks: parts.life.tasks.clone(),
         shutdown: parts.life.idle.clone(),
     };
-    let homeservers = homeservers.iter().map(homeserver).collect::<anyhow::Result<_>>()?;
     Ok(Arc::new(Whoami::new(homeservers, deps)))
 }
 

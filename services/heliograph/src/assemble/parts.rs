@@ -40,6 +40,7 @@ impl Parts {
         let blobs = open_blobs(&settings, folder, &life).await?;
         let is_alone = settings.state.redis_url.is_none() && claim_store(&settings, folder)?;
         let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), State::clone(&state), Arc::clone(&clock)));
+        life.tasks.spawn(Arc::clone(&catalog).watch(life.idle.clone()));
         let health = Health { readiness: life.readiness.clone(), metrics };
         Ok(Self { settings, life, health, clock, blobs, state, catalog, is_alone })
     }

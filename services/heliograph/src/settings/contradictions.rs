@@ -3,6 +3,8 @@
 use std::{collections::HashSet, time::Duration};
 
 use heliograph_leases::check_redis_url;
+use heliograph_matrix::HomeserverConfig;
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::{Found, Settings, homeserver_key};
@@ -48,12 +50,32 @@ fn check_homeservers(settings: &Settings, found: &mut Found) {
         }
         match &homeserver.url {
             None => found.push((key("url"), "is required".to_owned())),
-            Some(url) if !matches!(url.scheme(), "http" | "https") => {
-                found.push((key("url"), format!("must begin with http:// or https://, not {url}")));
-            }
-            Some(_) => {}
+            Some(url) => found.extend(check_scheme(url).map(|message| (key("url"), message))),
         }
+        found.extend(check_published(homeserver).into_iter().map(|(field, message)| (key(field), message)));
     }
+}
+
+fn check_scheme(url: &Url) -> Option<String> {
+    let is_http = matches!(url.scheme(), "http" | "https");
+    (!is_http).then(|| format!("must begin with http:// or https://, not {url}"))
+}
+
+/// What others are to read must be readable.
+fn check_published(homeserver: &HomeserverConfig) -> Vec<(&'static str, String)> {
+    let HomeserverConfig { well_known_client, well_known_server, media_base_url, .. } = homeserver;
+    let files = [
+        ("well_known_client", well_known_client, "m.homeserver"),
+        ("well_known_server", well_known_server, "m.server"),
+    ];
+    let lacks = |(field, text, member): (&'static str, &Option<String>, &'static str)| {
+        let object = serde_json::from_str::<Map<String, Value>>(text.as_ref()?);
+        let has_member = object.is_ok_and(|object| object.contains_key(member));
+        (!has_member).then(|| (field, format!("must be a JSON object with {member:?} in it")))
+    };
+    let mut found: Vec<_> = files.into_iter().filter_map(lacks).collect();
+    found.extend(media_base_url.as_ref().and_then(check_scheme).map(|message| ("media_base_url", message)));
+    found
 }
 
 fn check_development(settings: &Settings, role: Role, found: &mut Found) {
@@ -131,8 +153,12 @@ fn check_times(settings: &Settings, role: Role, found: &mut Found) {
 
 /// What can work, but not always.
 pub(super) fn doubts(settings: &Settings) -> Vec<(&'static str, String)> {
-    let Settings { uploads, federation, .. } = settings;
+    let Settings { api, uploads, federation, .. } = settings;
     let mut found = Vec::new();
+    if !settings.is_development() && api.legacy_media && api.freeze_since.is_none() {
+        found
+            .push(("api.freeze_since", "is not set: all media is given out without a token, new media too".to_owned()));
+    }
     if federation.fetch_timeout > uploads.max_duration {
         let (most, max) = (federation.fetch_timeout, uploads.max_duration);
         found.push(("federation.fetch_timeout", format!("{most:?} is cut short by uploads.max_duration ({max:?})")));
@@ -176,6 +202,31 @@ mod tests {
             keys(&file, Role::Serve),
             ["homeserver[1].server_name", "homeserver[2].server_name", "homeserver[2].url"]
         );
+    }
+
+    #[test]
+    fn what_others_are_to_read_must_be_readable() {
+        let with = |line: &str| keys(&format!("{HOMESERVER}{line}\n"), Role::Serve);
+
+        for (field, good) in [("well_known_client", "m.homeserver"), ("well_known_server", "m.server")] {
+            assert_eq!(with(&format!("{field} = '{{\"{good}\": 1}}'")), [""; 0]);
+            for bad in ["", "{", "[]", "{}"] {
+                assert_eq!(with(&format!("{field} = '{bad}'")), [format!("homeserver.{field}")], "{bad:?}");
+            }
+        }
+        assert_eq!(with("media_base_url = 'ftp://a.example'"), ["homeserver.media_base_url"]);
+    }
+
+    #[test]
+    fn media_without_a_freeze_is_a_doubt() {
+        let doubts = |line: &str| {
+            let settings = Settings::load(&format!("{HOMESERVER}[api]\n{line}"), [], &[], Role::Serve).unwrap();
+            settings.doubts().into_iter().map(|(key, _)| key).collect::<Vec<_>>()
+        };
+
+        assert_eq!(doubts(""), ["api.freeze_since"]);
+        assert_eq!(doubts("freeze_since = 2026-01-01T00:00:00Z"), [""; 0]);
+        assert_eq!(doubts("legacy_media = false"), [""; 0]);
     }
 
     #[test]

@@ -94,10 +94,13 @@ fn comment(text: &mut String, lines: &[&str]) {
     }
 }
 
-/// A value for a key that is not set: the URL in its documentation, what its kind has in
-/// quotes, or a word that fits.
+/// A value for a key that is not set: the JSON or the URL in its documentation, what its kind
+/// has in quotes, or a word that fits.
 fn example(field: &Field) -> String {
     let doc = field.doc.concat();
+    if let Some(json) = doc.split('`').find(|word| word.starts_with('{')) {
+        return format!("'{json}'");
+    }
     let url = doc.split('`').find(|word| word.contains("://"));
     let kind = field.kind.as_str();
     match url.or_else(|| kind.split('"').nth(1)) {
@@ -145,21 +148,31 @@ mod tests {
     use super::*;
     use crate::cli::Role;
 
-    /// Where the reference is kept for readers.
-    const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/SETTINGS.md");
+    /// Where the references are kept for readers.
+    const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
+
+    fn assert_fresh(name: &str, reference: &str) {
+        let file = format!("{FOLDER}/{name}");
+        if env::var_os("UPDATE_REFERENCE").is_some() {
+            fs::write(&file, reference).unwrap();
+        }
+
+        let committed = fs::read_to_string(&file).unwrap_or_default();
+
+        assert!(
+            committed == reference,
+            "services/heliograph/{name} is stale: run `UPDATE_REFERENCE=1 cargo test -p heliograph reference`"
+        );
+    }
 
     #[test]
     fn the_committed_reference_is_fresh() {
-        if env::var_os("UPDATE_REFERENCE").is_some() {
-            fs::write(REFERENCE, reference()).unwrap();
-        }
+        assert_fresh("SETTINGS.md", &reference());
+    }
 
-        let committed = fs::read_to_string(REFERENCE).unwrap_or_default();
-
-        assert!(
-            committed == reference(),
-            "services/heliograph/SETTINGS.md is stale: run `UPDATE_REFERENCE=1 cargo test -p heliograph reference`"
-        );
+    #[test]
+    fn the_committed_reference_of_endpoints_is_fresh() {
+        assert_fresh("ENDPOINTS.md", &heliograph_api::reference());
     }
 
     #[test]

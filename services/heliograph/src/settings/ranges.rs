@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use super::{Found, Settings, homeserver_key};
+use super::{Found, Settings, homeserver_key, key_of};
 
 /// Threads of one kind: more than any machine has cores.
 const MOST_THREADS: usize = 1024;
@@ -41,7 +41,10 @@ fn check_spans(settings: &Settings, found: &mut Found) {
     let homeservers = settings.homeservers.iter().enumerate();
     let spans = homeservers
         .map(|(index, homeserver)| (homeserver_key(index, "timeout"), homeserver.timeout))
-        .chain(spans.map(|(key, span)| (key.to_owned(), span)));
+        .chain(spans.map(|(key, span)| (key.to_owned(), span)))
+        .chain(
+            settings.quotas.iter().enumerate().map(|(index, quota)| (key_of("quota", index, "period"), quota.period)),
+        );
     let zero = spans.filter(|(_, span)| *span == Duration::ZERO);
     found.extend(zero.map(|(key, _)| (key, "must be longer than zero".to_owned())));
 }
@@ -94,11 +97,13 @@ mod tests {
             ("api", &["head_timeout", "body_timeout"]),
             ("state", &["timeout"]),
             ("uploads", &["unused_lifetime", "idle_timeout", "max_duration", "sweep_interval"]),
+            ("quota", &["period"]),
             ("thumbnails", &["timeout"]),
             ("federation", &["connect_timeout", "read_timeout", "fetch_timeout"]),
             ("cluster", &["uploads_timeout", "thumbnails_timeout", "federation_timeout"]),
         ] {
-            let header = if section == "homeserver" { "[[homeserver]]".to_owned() } else { format!("[{section}]") };
+            let is_several = matches!(section, "homeserver" | "quota");
+            let header = if is_several { format!("[[{section}]]") } else { format!("[{section}]") };
             for field in fields {
                 assert_eq!(keys(&header, &format!("{field} = \"0s\"")), [format!("{section}.{field}")]);
                 assert_eq!(keys(&header, &format!("{field} = \"1ms\"")), [""; 0]);

@@ -1,32 +1,29 @@
 //! Finding, reserving and recording media.
 
-use std::{
-    num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use heliograph_blobs::{BlobError, BlobStore, Key};
 use heliograph_leases::State;
-use heliograph_types::{Clock, Failure, Mxc, Timestamp};
-use lru::LruCache;
+use heliograph_types::{Clock, Failure, Mxc};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    MediaRecord, Reserved,
-    keys::{record_key, reserved_key, reserved_prefix},
+    Change, MediaRecord, Reserved,
+    keys::{record_key, records_prefix, reserved_key, reserved_prefix},
     record::Marker,
+    remembered::Remembered,
 };
 
 /// No JSON object of ours is larger.
 const MOST_RECORD_BYTES: u64 = 64 << 10;
-/// Records remembered in memory, about 1 KiB each.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
-/// How long a record is believed without looking again: what another instance changed
-/// takes effect after this at the latest.
-const BELIEVED_FOR: Duration = Duration::from_secs(10);
+/// Where changes of records are told.
+const CHANGES: &str = "changed";
+/// How long to wait before listening again.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// While waiting for content, look at the store this often in case a signal was lost.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
@@ -75,7 +72,7 @@ pub struct Catalog {
     blobs: Arc<dyn BlobStore>,
     state: State,
     clock: Arc<dyn Clock>,
-    remembered: Mutex<LruCache<Mxc, (Arc<MediaRecord>, Timestamp)>>,
+    remembered: Remembered,
 }
 
 impl std::fmt::Debug for Catalog {
@@ -87,23 +84,67 @@ impl std::fmt::Debug for Catalog {
 impl Catalog {
     /// The catalog of `blobs`. Instances of one deployment share `state` for their signals.
     pub fn new(blobs: Arc<dyn BlobStore>, state: State, clock: Arc<dyn Clock>) -> Self {
-        Self { blobs, state, clock, remembered: Mutex::new(LruCache::new(REMEMBERED)) }
+        Self { blobs, state, clock, remembered: Remembered::default() }
     }
 
-    /// The record of a medium.
+    /// The record of a medium that has content: quarantined or not, but not deleted.
     pub async fn find(&self, mxc: &Mxc) -> Result<Option<Arc<MediaRecord>>, CatalogError> {
-        let now = self.clock.now();
-        if let Some((record, believed_until)) = self.remembered().get(mxc)
-            && now < *believed_until
-        {
-            return Ok(Some(Arc::clone(record)));
-        }
+        let record = match self.remembered.find(mxc, self.clock.now()) {
+            Some(record) => Some(record),
+            None => self.find_now(mxc).await?,
+        };
+        Ok(record.filter(|record| record.deleted.is_none()))
+    }
+
+    /// The record of a medium as the store has it now; also what is left of a deleted one.
+    pub async fn find_now(&self, mxc: &Mxc) -> Result<Option<Arc<MediaRecord>>, CatalogError> {
+        let asked = self.remembered.moment();
         let record = self.find_object::<MediaRecord>(&record_key(mxc)).await?.map(Arc::new);
-        match &record {
-            Some(record) => drop(self.remembered().put(mxc.clone(), (Arc::clone(record), now + BELIEVED_FOR))),
-            None => drop(self.remembered().pop(mxc)),
-        }
+        self.remembered.keep(asked, mxc, record.as_ref(), self.clock.now());
         Ok(record)
+    }
+
+    /// Writes a changed record in place of the one that is there, and tells every instance.
+    /// Only for who owns the medium: it is read, changed and written.
+    pub async fn replace(&self, record: &MediaRecord) -> Result<(), CatalogError> {
+        self.blobs.put(&record_key(&record.mxc), to_json(record)).await.map_err(CatalogError::Store)?;
+        self.forget(&record.mxc);
+        if let Err(error) = self.state.publish(CHANGES, &record.mxc.to_string()).await {
+            tracing::warn!(mxc = %record.mxc, %error, "other instances learn of a change only within seconds");
+        }
+        Ok(())
+    }
+
+    /// Looks at the store the next time that a medium is asked for, and tells all who
+    /// remember something of it.
+    pub fn forget(&self, mxc: &Mxc) {
+        self.remembered.forget(Change::Of(mxc.clone()));
+    }
+
+    /// What changes from now on, in any instance, as long as `watch` runs.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.remembered.listen()
+    }
+
+    /// Takes in what other instances change, until shutdown. One per process.
+    pub async fn watch(self: Arc<Self>, shutdown: CancellationToken) {
+        let listening = async {
+            loop {
+                match self.state.subscribe(CHANGES).await {
+                    Ok(mut changes) => {
+                        // What changed before we listened is not known.
+                        self.remembered.forget(Change::Unknown);
+                        loop {
+                            let change = changes.next().await.and_then(|mxc| mxc.parse().ok());
+                            self.remembered.forget(change.map_or(Change::Unknown, Change::Of));
+                        }
+                    }
+                    Err(error) => tracing::debug!(%error, "not listening to changes of other instances"),
+                }
+                tokio::time::sleep(LISTEN_AGAIN).await;
+            }
+        };
+        let _: Option<()> = shutdown.run_until_cancelled(listening).await;
     }
 
     /// What an id means now. For remote media, `Missing` only says that there is no copy.
@@ -181,14 +222,27 @@ impl Catalog {
 
     /// All reservations, for the sweep and for rebuilding indexes. Damaged ones are left out.
     pub fn all_reserved(&self) -> impl Stream<Item = Result<Reserved, CatalogError>> + Send + '_ {
-        self.blobs.list(&reserved_prefix()).filter_map(move |entry| async move {
+        self.all_objects(&reserved_prefix())
+    }
+
+    /// All records, those of deleted media too, for rebuilding what is derived from them.
+    /// Damaged ones are left out.
+    pub fn all_records(&self) -> impl Stream<Item = Result<MediaRecord, CatalogError>> + Send + '_ {
+        self.all_objects(&records_prefix())
+    }
+
+    fn all_objects<T: DeserializeOwned + Send>(
+        &self,
+        prefix: &Key,
+    ) -> impl Stream<Item = Result<T, CatalogError>> + Send + use<'_, T> {
+        self.blobs.list(prefix).filter_map(move |entry| async move {
             let key = match entry {
                 Ok((key, _)) => key,
                 Err(error) => return Some(Err(CatalogError::Store(error))),
             };
             match self.find_object(&key).await {
                 Err(error @ CatalogError::Damaged { .. }) => {
-                    tracing::warn!(%error, "reservation left out");
+                    tracing::warn!(%error, "left out");
                     None
                 }
                 other => other.transpose(),
@@ -202,7 +256,20 @@ impl Catalog {
         self.blobs.note(&crate::incoming_key(blob_id), json).await.map_err(CatalogError::Store)
     }
 
-    /// The note on a blob that is being written.
+    /// Notes that a blob is to go, so that it does even if we are killed. Durable when
+    /// answered, unlike a note on what is being written.
+    pub async fn mark_for_removal(&self, blob_id: &str, marker: &Marker) -> Result<(), CatalogError> {
+        let json = to_json(marker);
+        self.blobs.put(&crate::incoming_key(blob_id), json).await.map_err(CatalogError::Store)
+    }
+
+    /// Removes what a process has left of a record that was killed while it wrote it. If
+    /// somebody writes it this moment, that fails and can be tried again.
+    pub async fn clear_leftovers(&self, mxc: &Mxc) -> Result<(), CatalogError> {
+        self.blobs.clear_leftovers(&record_key(mxc)).await.map_err(CatalogError::Store)
+    }
+
+    /// The note on a blob that is being written, or is to go.
     pub async fn find_marker(&self, blob_id: &str) -> Result<Option<Marker>, CatalogError> {
         self.find_object(&crate::incoming_key(blob_id)).await
     }
@@ -210,10 +277,6 @@ impl Catalog {
     /// Removes the note: the blob was committed, or is gone.
     pub async fn unmark(&self, blob_id: &str) -> Result<(), CatalogError> {
         self.blobs.delete(&crate::incoming_key(blob_id)).await.map_err(CatalogError::Store)
-    }
-
-    fn remembered(&self) -> std::sync::MutexGuard<'_, LruCache<Mxc, (Arc<MediaRecord>, Timestamp)>> {
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn find_object<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, CatalogError> {

@@ -16,7 +16,7 @@ fn key(text: String) -> Key {
 }
 
 /// The record of a medium.
-pub(crate) fn record_key(mxc: &Mxc) -> Key {
+pub fn record_key(mxc: &Mxc) -> Key {
     key(format!("records/{}/{}/{}", mxc.server_name, shard(mxc.media_id.as_str()), mxc.media_id))
 }
 
@@ -45,8 +45,18 @@ pub fn incoming_prefix() -> Key {
     key("incoming".to_owned())
 }
 
+/// All records.
+pub(crate) fn records_prefix() -> Key {
+    key("records".to_owned())
+}
+
+/// All thumbnails of a medium.
+pub fn thumbnails_prefix(mxc: &Mxc) -> Key {
+    key(format!("thumbs/{}/{}/{}", mxc.server_name, shard(mxc.media_id.as_str()), mxc.media_id))
+}
+
 /// A thumbnail of a medium. An id never gets other content, so a thumbnail stays true; who
 /// removes a medium removes its thumbnails.
 pub fn thumbnail_key(mxc: &Mxc, spec: &ThumbnailSpec) -> Key {
-    key(format!("thumbs/{}/{}/{}/{spec}", mxc.server_name, shard(mxc.media_id.as_str()), mxc.media_id))
+    key(format!("{}/{spec}", thumbnails_prefix(mxc)))
 }

@@ -5,9 +5,11 @@
 mod catalog;
 mod keys;
 mod record;
+mod remembered;
 #[cfg(test)]
 mod tests;
 
 pub use catalog::{Catalog, CatalogError, Lookup};
-pub use keys::{blob_key, incoming_key, incoming_prefix, thumbnail_key};
-pub use record::{Marker, MediaRecord, Reserved};
+pub use keys::{blob_key, incoming_key, incoming_prefix, record_key, thumbnail_key, thumbnails_prefix};
+pub use record::{Marker, MediaRecord, Reserved, Verdict};
+pub use remembered::Change;

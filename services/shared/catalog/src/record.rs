@@ -38,6 +38,24 @@ pub struct MediaRecord {
     pub file_name: Option<FileName>,
     /// When it was committed here, in ms: for remote media, when our copy was made.
     pub created_at: Timestamp,
+    /// Nobody gets it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantined: Option<Verdict>,
+    /// It cannot be quarantined.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
+    /// Its content is gone, or going: what is left keeps the id from being used again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Verdict>,
+}
+
+/// Who decided something about a medium, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The moderator.
+    pub by: UserId,
+    /// In ms since 1970.
+    pub at: Timestamp,
 }
 
 impl MediaRecord {

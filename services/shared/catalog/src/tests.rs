@@ -8,8 +8,9 @@ use heliograph_blobs::{BlobStore, Key, LocalStore, StorageConfig};
 use heliograph_leases::{EmbeddedState, State};
 use heliograph_types::{Clock, ContentType, FileName, ManualClock, Mxc, Timestamp};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
-use crate::{Catalog, CatalogError, Lookup, MediaRecord, Reserved, keys};
+use crate::{Catalog, CatalogError, Change, Lookup, MediaRecord, Reserved, Verdict, keys, remembered::Remembered};
 
 struct House {
     _folder: TempDir,
@@ -52,6 +53,9 @@ fn record() -> MediaRecord {
         uploader: Some("@a:b".parse().unwrap()),
         file_name: FileName::new("späť.png"),
         created_at: Timestamp::from_millis(1),
+        quarantined: None,
+        protected: false,
+        deleted: None,
     }
 }
 
@@ -182,4 +186,58 @@ fn keys_are_spread_and_stay_the_same() {
         (0..1000).map(|n| keys::blob_key(&format!("01J{n:023}")).as_str()[6..8].to_owned()).collect();
     assert!(shards.len() > 200, "{}", shards.len());
     assert!(Key::new(keys::incoming_prefix().as_str()).is_ok());
+}
+
+#[tokio::test]
+async fn a_change_reaches_every_instance_at_once() {
+    let house = House::new();
+    let other = another(&house.blobs, &house.state, &house.clock);
+    let shutdown = CancellationToken::new();
+    let watching = Arc::clone(&other).watch(shutdown.clone());
+    house.catalog.create(&record()).await.unwrap();
+    other.find(&mxc()).await.unwrap().unwrap();
+    let mut changes = other.changes();
+
+    let verdict = Verdict { by: "@mod:b".parse().unwrap(), at: Timestamp::from_millis(2) };
+    let quarantined = MediaRecord { quarantined: Some(verdict), ..record() };
+    let change = async {
+        // What may have changed before it listened is not known.
+        assert_eq!(changes.recv().await, Ok(Change::Unknown));
+        house.catalog.replace(&quarantined).await.unwrap();
+        let told = changes.recv().await;
+        shutdown.cancel();
+        told
+    };
+    let ((), told) = tokio::join!(watching, change);
+
+    assert_eq!(told, Ok(Change::Of(mxc())));
+    assert_eq!(other.find(&mxc()).await.unwrap().as_deref(), Some(&quarantined));
+    assert_eq!(house.catalog.find(&mxc()).await.unwrap().as_deref(), Some(&quarantined));
+}
+
+#[tokio::test]
+async fn what_was_read_before_a_change_is_not_remembered_after_it() {
+    let remembered = Remembered::default();
+    let (now, record) = (Timestamp::from_millis(5), Arc::new(record()));
+
+    let asked = remembered.moment();
+    remembered.forget(Change::Of(mxc()));
+    remembered.keep(asked, &mxc(), Some(&record), now);
+    assert_eq!(remembered.find(&mxc(), now), None);
+
+    remembered.keep(remembered.moment(), &mxc(), Some(&record), now);
+    assert_eq!(remembered.find(&mxc(), now), Some(record));
+}
+
+#[tokio::test]
+async fn a_deleted_medium_is_missing_and_its_id_stays_taken() {
+    let house = House::new();
+    house.catalog.create(&record()).await.unwrap();
+    let verdict = Verdict { by: "@mod:b".parse().unwrap(), at: Timestamp::from_millis(2) };
+
+    house.catalog.replace(&MediaRecord { deleted: Some(verdict), ..record() }).await.unwrap();
+
+    assert_eq!(house.catalog.lookup(&mxc()).await.unwrap(), Lookup::Missing);
+    assert!(house.catalog.find_now(&mxc()).await.unwrap().unwrap().deleted.is_some());
+    assert!(matches!(house.catalog.create(&record()).await, Err(CatalogError::AlreadyExists(_))));
 }

@@ -1,7 +1,7 @@
 //! Settings of the shared state.
 
 heliograph_settings::settings! {
-    /// Coordination between instances: leases, signals, limits, caches, indexes.
+    /// Coordination between instances: leases, signals, limits, caches, indexes, ledgers.
     pub struct StateConfig {
         /// Where Redis is, such as `redis://host:6379/0`. Without it the state is embedded:
         /// right for one process, wrong for several.

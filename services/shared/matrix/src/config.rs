@@ -19,6 +19,10 @@ heliograph_settings::settings! {
         /// The server name of the homeserver, the part after the colon of its users' ids.
         /// Required.
         pub server_name: Option<ServerName> = None,
+        /// Other names under which this homeserver is asked for, such as `matrix.example.org`,
+        /// where its clients go. With several homeservers, the `Host` of a request that shows
+        /// neither a user nor a destination tells by them whose it is.
+        pub hosts: Vec<String> = Vec::new(),
         /// Base URL of the homeserver's client API as it is reached from here, such as
         /// `http://synapse:8008`. It is asked who an access token belongs to.
         pub url: Option<Url> = None,
@@ -62,8 +66,9 @@ heliograph_settings::settings! {
         /// part of the specification.
         pub publish_unprefixed: bool = true,
         /// What `/.well-known/matrix/client` says besides the media server: a JSON object, with
-        /// the `base_url` of the homeserver in its `m.homeserver` at least. Without it, what
-        /// the homeserver publishes is passed on.
+        /// `m.homeserver` at least, such as
+        /// `{"m.homeserver": {"base_url": "https://matrix.example.org"}}`. Without it, what the
+        /// homeserver publishes is passed on.
         pub well_known_client: Option<String> = None,
         /// What `/.well-known/matrix/server` says besides the media server: a JSON object, with
         /// `m.server` at least, such as `{"m.server": "matrix.example.org:443"}`. Without it,

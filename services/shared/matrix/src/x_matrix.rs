@@ -311,6 +311,24 @@ mod tests {
 
     proptest! {
         #[test]
+        fn what_is_signed_is_read_back_and_verifies(
+            host in r"[a-z0-9]([a-z0-9.-]?[a-z0-9]){0,8}|\[::1\]",
+            port in proptest::option::of(1_u16..),
+            target in "/[!-~]{0,30}",
+            spaces in "[ \t]{0,3}",
+        ) {
+            let origin = name(&port.map_or_else(|| host.clone(), |port| format!("{host}:{port}")));
+            let destination = name("media.example");
+            let request = SignedRequest { method: "GET", target: &target, origin: &origin, destination: &destination };
+            let header = request.sign(&key()).replace(',', &format!("{spaces},{spaces}"));
+
+            let read = Credentials::parse(&header).unwrap();
+
+            prop_assert!(request.is_signed_by(&key().public_key(), &read.signature));
+            prop_assert_eq!((read.origin, read.destination, read.key_id), (origin.clone(), Some(destination.clone()), key().id().clone()));
+        }
+
+        #[test]
         fn reading_never_panics(header in r#"(X-Matrix )?([a-z]{0,6}|[=", \\]|\PC){0,40}"#) {
             let _ = Credentials::parse(&header);
         }

@@ -3,8 +3,9 @@
 use std::{io, net::TcpListener};
 
 use actix_web::{
-    App, HttpResponse, HttpServer,
+    App, HttpResponse, HttpServer, Route,
     dev::Server,
+    guard,
     web::{self, Data, ServiceConfig},
 };
 use tokio_util::sync::CancellationToken;
@@ -24,9 +25,14 @@ pub struct Health {
 pub fn configure_health(config: &mut ServiceConfig, health: &Health) {
     config
         .app_data(Data::new(health.clone()))
-        .route("/livez", web::get().to(live))
-        .route("/readyz", web::get().to(ready))
-        .route("/metrics", web::get().to(show_metrics));
+        .route("/livez", reading().to(live))
+        .route("/readyz", reading().to(ready))
+        .route("/metrics", reading().to(show_metrics));
+}
+
+/// Some probes want no body.
+fn reading() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 /// Serves the health endpoints alone, for roles without HTTP, until `shutdown`.

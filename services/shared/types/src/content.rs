@@ -135,6 +135,8 @@ impl fmt::Display for FileName {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -172,5 +174,27 @@ mod tests {
     fn file_names_lose_their_control_characters() {
         assert_eq!(FileName::new("a\r\nb\0\u{85}").map(|name| name.as_str().to_owned()), Some("ab".to_owned()));
         assert_eq!(FileName::new("\r\n"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_type_can_stand_in_a_header_and_is_read_as_itself(text in r#"[a-z/;=" \t\\,ä\r\n\x00]{0,30}|\PC{0,20}|[a-z]{1,3}/[a-z]{1,3}(; ?[a-z]{1,2}=([a-z]{1,3}|"(\\.|[ -~]){0,4}")){0,3}"#) {
+            let kind = ContentType::parse_or_octet_stream(&text);
+
+            prop_assert!(kind.as_str().bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)), "{kind:?}");
+            prop_assert_eq!(kind.as_str().parse(), Ok(kind.clone()));
+            prop_assert!(kind.essence().split('/').count() == 2 && kind.essence().split('/').all(is_token), "{kind:?}");
+        }
+
+        #[test]
+        fn file_names_never_break_a_line(text in any::<String>()) {
+            let name = FileName::new(&text);
+
+            prop_assert_eq!(name.is_none(), text.chars().all(char::is_control));
+            if let Some(name) = name {
+                prop_assert!(!name.as_str().chars().any(char::is_control));
+                prop_assert_eq!(FileName::new(name.as_str()), Some(name));
+            }
+        }
     }
 }

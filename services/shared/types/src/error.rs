@@ -14,6 +14,8 @@ pub enum ErrorCode {
     CannotThumbnail,
     /// 400 `M_NOT_JSON`: the body is not JSON.
     NotJson,
+    /// 400 `M_NOT_YET_UPLOADED`: the upload is to be completed, and there is nothing yet (MSC3870).
+    NothingUploaded,
     /// 401 `M_MISSING_TOKEN`: no access token.
     MissingToken,
     /// 401 `M_UNKNOWN_TOKEN`: the access token is not valid.
@@ -24,6 +26,10 @@ pub enum ErrorCode {
     Forbidden,
     /// 403 `M_GUEST_ACCESS_FORBIDDEN`: guests may not do this.
     GuestAccessForbidden,
+    /// 403 `M_USER_LIMIT_EXCEEDED`: over the user's own quota (MSC4335).
+    UserLimitExceeded,
+    /// 403 `M_USER_SUSPENDED`: a suspended account may only read.
+    UserSuspended,
     /// 404 `M_NOT_FOUND`: no such media.
     NotFound,
     /// 404 `M_UNRECOGNIZED`: no such endpoint.
@@ -54,16 +60,19 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of their HTTP status.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::MissingParam,
         Self::InvalidParam,
         Self::CannotThumbnail,
         Self::NotJson,
+        Self::NothingUploaded,
         Self::MissingToken,
         Self::UnknownToken,
         Self::Unauthorized,
         Self::Forbidden,
         Self::GuestAccessForbidden,
+        Self::UserLimitExceeded,
+        Self::UserSuspended,
         Self::NotFound,
         Self::Unrecognized,
         Self::MethodNotAllowed,
@@ -114,12 +123,23 @@ pub struct Failure {
     pub message: String,
     /// When to try again, if that is known.
     pub retry_after: Option<Duration>,
+    /// Where a user can read about the limit of its account that was reached.
+    pub account_limit: Option<AccountLimit>,
+}
+
+/// What a user is told about the limit of its account (MSC4335).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountLimit {
+    /// A page that explains it.
+    pub info_uri: String,
+    /// Whether the user can get more, as the page explains.
+    pub can_upgrade: bool,
 }
 
 impl Failure {
     /// A failure of this kind.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retry_after: None }
+        Self { code, message: message.into(), retry_after: None, account_limit: None }
     }
 
     /// The same, to be tried again after `span`.

@@ -178,6 +178,8 @@ impl FromStr for Mxc {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -237,6 +239,43 @@ mod tests {
         assert_eq!("mxc://a.org/x".parse::<Mxc>().map(|mxc| mxc.to_string()).as_deref(), Ok("mxc://a.org/x"));
         for text in ["mxc://a.org", "mxc://a.org/", "mxc://a.org/x/y", "mxc://a.org/x?y", "http://a.org/x"] {
             assert!(text.parse::<Mxc>().is_err(), "{text}");
+        }
+    }
+
+    /// Pieces of names, so that some of what they make up is one.
+    fn hostile() -> impl Strategy<Value = String> {
+        r"(a|b\.c|1\.2\.3\.4|\[::1\]|:|:80|65535|65536|@|/|mxc://|\.|\.\.|%2e|-|_|\x00|\n|ä|\PC){0,8}"
+    }
+
+    proptest! {
+        #[test]
+        fn a_server_name_holds_nothing_that_means_something_elsewhere(text in hostile()) {
+            if let Ok(name) = text.parse::<ServerName>() {
+                prop_assert_eq!(name.as_str(), &text);
+                prop_assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte)), "{text}");
+                prop_assert!(!text.contains("..") && !text.starts_with('.') && text.len() <= 255);
+                let port = name.port().map(|port| format!("{}:{port}", name.host()));
+                // A port may have zeros in front.
+                prop_assert!(port.is_none_or(|whole| whole.len() <= text.len()) && !name.host().is_empty());
+            }
+        }
+
+        #[test]
+        fn a_media_id_is_letters_digits_and_two_signs(text in r"[A-Za-z0-9_-]{0,4}|\PC{0,4}") {
+            let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+
+            prop_assert_eq!(text.parse::<MediaId>().is_ok(), is_plain && !text.is_empty());
+        }
+
+        #[test]
+        fn users_have_a_server_and_uris_two_parts(text in hostile()) {
+            if let Ok(user) = text.parse::<UserId>() {
+                prop_assert!(user.server_name().as_str().parse::<ServerName>().is_ok());
+                prop_assert!(!text.chars().any(char::is_control));
+            }
+            if let Ok(mxc) = text.parse::<Mxc>() {
+                prop_assert_eq!(mxc.to_string(), text);
+            }
         }
     }
 }

@@ -50,7 +50,7 @@ impl Order for (Mxc, Wanted) {
         let rendered = studio.make(&record, Some(wanted.exact), work, flight).await?;
         metrics::made(rendered.image.len());
         if let Some(key) = key.filter(|_| rendered.for_all) {
-            studio.store(&key, &rendered).await;
+            studio.store(&record.mxc, &key, &rendered).await;
         }
         Ok(to_thumbnail(rendered.format, rendered.image)?)
     }

@@ -9,7 +9,7 @@ use std::sync::{
 
 use futures_util::StreamExt;
 use heliograph_blobs::{LocalStore, StorageConfig};
-use heliograph_catalog::thumbnail_key;
+use heliograph_catalog::{Verdict, thumbnail_key};
 use heliograph_leases::EmbeddedState;
 use heliograph_proto::{contract_suite, testing::Way};
 use heliograph_types::{SystemClock, ThumbnailMethod::Crop, ThumbnailMethod::Scale, Timestamp};
@@ -88,6 +88,9 @@ impl Room {
             uploader: local.then(|| "@a:example.org".parse().unwrap()),
             file_name: None,
             created_at: Timestamp::from_millis(1),
+            quarantined: None,
+            protected: false,
+            deleted: None,
         };
         self.deps.catalog.create(&record).await.unwrap();
     }
@@ -382,6 +385,24 @@ async fn what_has_begun_is_stored_even_if_all_have_left() {
 
     assert!(room.service.render(request("sun", 32, 32)).await.is_ok());
     assert_eq!(gate.begun.load(Ordering::SeqCst), 1);
+}
+
+#[actix::test]
+async fn a_medium_that_is_deleted_while_it_is_looked_at_keeps_no_thumbnail() {
+    let (mut gate, renderer) = gate();
+    let room = open(|_| {}, Some(renderer));
+    room.add("sun", "image/jpeg", b"\xff\xd8\xff").await;
+
+    let asked = room.ask(request("sun", 32, 32));
+    gate.started.recv().await.unwrap();
+    let record = room.deps.catalog.find(&mxc("sun")).await.unwrap().unwrap();
+    let verdict = Verdict { by: "@mod:example.org".parse().unwrap(), at: Timestamp::from_millis(2) };
+    room.deps.catalog.replace(&MediaRecord { deleted: Some(verdict), ..(*record).clone() }).await.unwrap();
+    gate.leave.send(()).unwrap();
+    asked.await.unwrap().unwrap();
+
+    assert_eq!(room.stored_thumbnails().await, 0);
+    assert_eq!(room.code(request("sun", 32, 32)).await, ErrorCode::NotFound);
 }
 
 #[actix::test]

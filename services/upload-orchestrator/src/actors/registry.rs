@@ -17,7 +17,7 @@ use heliograph_proto::BlobId;
 use heliograph_types::{Clock, Mxc, UserId};
 use tokio_util::task::TaskTracker;
 
-use crate::{UploadsConfig, actors::upload::UploadActor};
+use crate::{UploadsConfig, accounts::Accounts, actors::upload::UploadActor};
 
 /// What all uploads of an orchestrator share.
 pub(crate) struct Shared {
@@ -25,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) state: State,
+    pub(crate) accounts: Arc<Accounts>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tasks: TaskTracker,
     pub(crate) runtime: tokio::runtime::Handle,

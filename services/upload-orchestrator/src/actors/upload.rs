@@ -231,17 +231,23 @@ impl UploadActor {
             uploader: self.uploader.clone(),
             file_name: commit.file_name,
             created_at: self.shared.clock.now(),
+            quarantined: None,
+            protected: false,
+            deleted: None,
         }
     }
 
     /// Until this is done the upload is ours, and nobody can pick it up and commit it.
     fn remove_blob(&self, ctx: &mut Context<Self>) {
         let (shared, ticket) = (Arc::clone(&self.shared), self.ticket.clone());
+        let uploader = self.uploader.clone();
         let removal = async move {
             let blob_id = ticket.blob_id.as_str();
-            let discarded = discard_unless_recorded(&*shared.blobs, &shared.catalog, &ticket.mxc, blob_id).await;
-            if let Err(error) = discarded {
-                tracing::warn!(mxc = %ticket.mxc, blob_id, %error, "remains of an upload stay until the sweep");
+            match discard_unless_recorded(&*shared.blobs, &shared.catalog, &ticket.mxc, blob_id).await {
+                Ok(now) => shared.accounts.set_right(uploader.as_ref(), &ticket.mxc, blob_id, now.as_deref()).await,
+                Err(error) => {
+                    tracing::warn!(mxc = %ticket.mxc, blob_id, %error, "remains of an upload stay until the sweep");
+                }
             }
         };
         ctx.spawn(removal.into_actor(self).map(|(), actor, ctx| actor.apply(Event::Removed, ctx)));
@@ -289,12 +295,14 @@ impl UploadActor {
 /// id gives its place back; what is then superfluous goes in the background.
 async fn create_record(shared: &Arc<Shared>, record: &MediaRecord, uploader: Option<&UserId>) -> Result<(), Failure> {
     check_blob(shared, record).await?;
+    // Counted first: of two uploads that no longer fit together, one is refused.
+    shared.accounts.enter(record, blob_id_of(record)).await?;
     match shared.catalog.create(record).await {
         Ok(()) => {}
         Err(CatalogError::AlreadyExists(mxc)) => {
             // An earlier try of this very commit may have reached the store.
-            let found = shared.catalog.find(&mxc).await?;
-            if found.is_none_or(|found| found.blob != record.blob) {
+            let found = shared.catalog.find_now(&mxc).await?;
+            if found.as_ref().is_none_or(|found| found.blob != record.blob) {
                 return Err(crate::service::already_has_content());
             }
         }
@@ -309,6 +317,10 @@ async fn create_record(shared: &Arc<Shared>, record: &MediaRecord, uploader: Opt
     let (shared_, record) = (Arc::clone(shared), record.clone());
     shared.in_background(async move { shared_.tidy_after_commit(&record).await });
     Ok(())
+}
+
+fn blob_id_of(record: &MediaRecord) -> &str {
+    record.blob.rsplit('/').next().unwrap_or_default()
 }
 
 /// No promise without the bytes: a blob that was removed or is not whole is not recorded.

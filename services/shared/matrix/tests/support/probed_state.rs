@@ -11,8 +11,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use heliograph_leases::{
-    Budget, Budgets, Caches, EmbeddedState, IndexEntry, Indexes, Lease, Leases, Signals, Spent, StateError,
-    Subscription,
+    Allowance, Budget, Budgets, Caches, EmbeddedState, Exceeded, Holdings, IndexEntry, Indexes, Lease, Leases,
+    LedgerEntry, Ledgers, Signals, Spent, StateError, Subscription,
 };
 use heliograph_types::Clock;
 
@@ -115,5 +115,51 @@ impl Indexes for ProbedState {
 
     async fn range(&self, index: &str, up_to: u64, limit: usize) -> Result<Vec<IndexEntry>, StateError> {
         self.up()?.range(index, up_to, limit).await
+    }
+}
+
+#[async_trait]
+impl Ledgers for ProbedState {
+    async fn claim(
+        &self,
+        account: &str,
+        claim: &str,
+        bytes: u64,
+        lifetime: Duration,
+        allowance: &Allowance,
+    ) -> Result<Result<(), Exceeded>, StateError> {
+        self.up()?.claim(account, claim, bytes, lifetime, allowance).await
+    }
+
+    async fn enter(
+        &self,
+        account: &str,
+        entry: &LedgerEntry,
+        claim: Option<&str>,
+        allowance: &Allowance,
+    ) -> Result<Result<(), Exceeded>, StateError> {
+        self.up()?.enter(account, entry, claim, allowance).await
+    }
+
+    async fn unclaim(&self, account: &str, claim: &str) -> Result<(), StateError> {
+        self.up()?.unclaim(account, claim).await
+    }
+
+    async fn strike(&self, account: &str, member: &str) -> Result<(), StateError> {
+        self.up()?.strike(account, member).await
+    }
+
+    async fn holdings(&self, account: &str) -> Result<Holdings, StateError> {
+        self.up()?.holdings(account).await
+    }
+
+    async fn entries(
+        &self,
+        account: &str,
+        newest_first: bool,
+        from: usize,
+        limit: usize,
+    ) -> Result<Vec<LedgerEntry>, StateError> {
+        self.up()?.entries(account, newest_first, from, limit).await
     }
 }

@@ -1,0 +1,50 @@
+//! What an operator needs, on Synapse's own admin routes.
+//! <https://element-hq.github.io/synapse/latest/admin_api/media_admin_api.html>
+
+pub(crate) mod delete;
+pub(crate) mod info;
+pub(crate) mod protect;
+pub(crate) mod quarantine;
+pub(crate) mod user_media;
+
+use std::sync::Arc;
+
+use heliograph_proto::{Action, Moderate};
+use heliograph_types::{ErrorCode, Failure, Mxc};
+
+use crate::{
+    auth::{Administrator, Authority},
+    error::ApiError,
+    server::Front,
+};
+
+/// Has a medium changed, if the administrator may do that. Answers whether anything changed.
+async fn moderate(front: &Front, administrator: &Administrator, mxc: Mxc, action: Action) -> Result<bool, ApiError> {
+    check_authority(front, administrator, &mxc)?;
+    let moderator = administrator.user_id.clone();
+    let (uploads, request) = (Arc::clone(&front.uploads), Moderate { mxc: mxc.clone(), action, moderator });
+    // Half a deletion would leave its other half to the sweep.
+    let changed = front.work.run_to_the_end(async move { uploads.moderate(request).await }).await?;
+    // The others learn of it by signal; here it holds before the answer leaves.
+    front.forget(&mxc);
+    Ok(changed)
+}
+
+/// Whoever administers one homeserver has no say about the media of another. Copies of
+/// remote media are shared by all.
+fn check_authority(front: &Front, administrator: &Administrator, mxc: &Mxc) -> Result<(), ApiError> {
+    let may = match &administrator.authority {
+        Authority::Everything => true,
+        Authority::Server(server_name) if front.is_ours(&mxc.server_name) => *server_name == mxc.server_name,
+        Authority::Server(_) => front.server_names.len() == 1,
+    };
+    if may { Ok(()) } else { Err(ApiError::new(ErrorCode::Forbidden, "this is not a medium of your homeserver")) }
+}
+
+/// Only our own media can be deleted or protected.
+fn check_ours(front: &Front, mxc: &Mxc) -> Result<(), ApiError> {
+    if front.is_ours(&mxc.server_name) {
+        return Ok(());
+    }
+    Err(Failure::new(ErrorCode::InvalidParam, "can only do this to media of our own server names").into())
+}

@@ -1,0 +1,63 @@
+//! The HTTP server: how its connections are treated.
+//!
+//! Put together from the parts of actix-web's own `HttpServer`, which always answers
+//! `100 Continue` before anybody has looked at the request.
+
+use std::{io, net::TcpListener, num::NonZeroUsize, time::Duration};
+
+use actix_http::{HttpService, KeepAlive, Request};
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::{App, dev::AppConfig, middleware::from_fn, web::Data};
+use heliograph_runtime::Health;
+
+use crate::{expect, headers, routes, server::Front};
+
+/// The longest that requests in progress may take after shutdown began; the process ends
+/// earlier if its own grace is shorter.
+const DRAIN_SECONDS: u64 = 24 * 60 * 60;
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+const DISCONNECT: Duration = Duration::from_secs(5);
+
+/// Answers on `listener` when it is awaited.
+pub(crate) fn start(front: Data<Front>, health: Health, listener: TcpListener) -> io::Result<Server> {
+    let workers = front.config.workers.map_or_else(available_cores, NonZeroUsize::get);
+    let connections = (front.config.max_connections / workers).max(1);
+    let head_timeout = front.config.head_timeout;
+    let service = move || {
+        let (front, health) = (front.clone(), health.clone());
+        let (asked, shutdown) = (front.clone(), front.shutdown.clone());
+        let expect = fn_service(move |request: Request| {
+            let front = asked.clone();
+            async move { expect::admit(&front, request).await }
+        });
+        let app = App::new()
+            .app_data(front.clone())
+            .wrap(from_fn(headers::cors))
+            .wrap(from_fn(heliograph_runtime::http_span))
+            .configure(|config| heliograph_runtime::configure_health(config, &health))
+            .configure(|config| routes::configure(config, &front.config));
+        let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
+        HttpService::build()
+            .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+            .client_request_timeout(head_timeout)
+            .client_disconnect_timeout(DISCONNECT)
+            // A client that hangs up is gone: what it waited for ends.
+            .h1_allow_half_closed(false)
+            .graceful_shutdown_signal(move || shutdown.clone().cancelled_owned())
+            .expect(expect)
+            .finish(map_config(app, |()| AppConfig::default()))
+            .tcp()
+    };
+    let server = Server::build()
+        .disable_signals()
+        .max_concurrent_connections(connections)
+        .shutdown_timeout(DRAIN_SECONDS)
+        .workers(workers)
+        .listen("http", listener, service)?;
+    Ok(server.run())
+}
+
+fn available_cores() -> usize {
+    std::thread::available_parallelism().map_or(2, Into::into)
+}
