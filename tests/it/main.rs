@@ -9,6 +9,7 @@ mod federation;
 mod limits;
 mod media;
 mod memory;
+mod network;
 mod shutdown;
 mod start;
 mod synapse;

@@ -1,0 +1,64 @@
+//! A TLS network of real Synapses: the first has Heliograph for its media, routed by the
+//! nginx snippet of the documentation, the others serve their own.
+
+use std::path::{Path, PathBuf};
+
+use heliograph_tests::{Authority, Client, Deployment, Nginx, Setup, Shape, Site, Synapse, SynapseSetup, free_port};
+use tempfile::TempDir;
+
+/// The snippet that operators are told to use.
+const SNIPPET: &str = include_str!("../nginx/heliograph.conf");
+
+/// The servers, running.
+pub(crate) struct Network {
+    pub(crate) names: Vec<String>,
+    pub(crate) heliograph: Deployment,
+    authority: PathBuf,
+    synapses: Vec<Synapse>,
+    // Dropped last: the others use them.
+    _nginx: Nginx,
+    _folder: TempDir,
+}
+
+impl Network {
+    /// Starts it, with so many `others`.
+    pub(crate) async fn start(shape: Shape, others: u8) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new(folder.path());
+        let names: Vec<_> = (2..3 + others).map(|last| format!("127.0.0.{last}:{}", free_port())).collect();
+        let synapses = start_synapses(&names, &authority, folder.path());
+        let key = synapses[0].signing_key();
+        let setup = Setup::new(shape).server_name(&names[0]).trusts(&authority.file());
+        let heliograph = setup.homeserver(&format!("http://{}", synapses[0].address()), &key).start().await;
+        for synapse in &synapses {
+            synapse.ready().await;
+        }
+        let sites = sites(&names, &synapses, &heliograph);
+        let nginx = Nginx::start(&folder.path().join("nginx"), &authority, &sites).await;
+        Self { names, heliograph, authority: authority.file(), synapses, _nginx: nginx, _folder: folder }
+    }
+
+    /// Registers a user of a server.
+    pub(crate) async fn user(&self, server: usize, name: &str) -> Client {
+        let token = self.synapses[server].register(name).await;
+        Client::secure(&self.names[server], &self.authority, Some(&token))
+    }
+}
+
+fn start_synapses(names: &[String], authority: &Authority, folder: &Path) -> Vec<Synapse> {
+    let start = |(nth, name): (usize, &String)| {
+        let (server_name, folder) = (name.as_str(), folder.join(format!("synapse-{nth}")));
+        Synapse::start(&SynapseSetup { server_name, media: nth > 0, authority: &authority.file(), folder })
+    };
+    names.iter().enumerate().map(start).collect()
+}
+
+fn sites(names: &[String], synapses: &[Synapse], heliograph: &Deployment) -> Vec<Site> {
+    assert!(SNIPPET.contains("http://127.0.0.1:8000;"), "the snippet's address has changed: change it here as well");
+    let snippet = SNIPPET.replace("127.0.0.1:8000", &heliograph.address().to_string());
+    let site = |(nth, (name, synapse)): (usize, (&String, &Synapse))| {
+        let rest = Site::location("/", &synapse.address().to_string());
+        Site::named(name, if nth == 0 { snippet.clone() + &rest } else { rest })
+    };
+    names.iter().zip(synapses).enumerate().map(site).collect()
+}
