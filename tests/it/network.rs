@@ -17,7 +17,7 @@ pub(crate) struct Network {
     synapses: Vec<Synapse>,
     // Dropped last: the others use them.
     _nginx: Nginx,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Network {
@@ -35,13 +35,23 @@ impl Network {
         }
         let sites = sites(&names, &synapses, &heliograph);
         let nginx = Nginx::start(&folder.path().join("nginx"), &authority, &sites).await;
-        Self { names, heliograph, authority: authority.file(), synapses, _nginx: nginx, _folder: folder }
+        Self { names, heliograph, authority: authority.file(), synapses, _nginx: nginx, folder }
     }
 
     /// Registers a user of a server.
     pub(crate) async fn user(&self, server: usize, name: &str) -> Client {
         let token = self.synapses[server].register(name).await;
         Client::secure(&self.names[server], &self.authority, Some(&token))
+    }
+
+    /// The file of the authority that everybody here trusts.
+    pub(crate) fn authority(&self) -> &Path {
+        &self.authority
+    }
+
+    /// A folder that goes with the network.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 }
 

@@ -1,6 +1,10 @@
 //! Where the programs are that the tests start.
 
-use std::{env, path::PathBuf, process::Command};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// Starts the binary under test: `HELIOGRAPH_BIN`, else the release build in the target folder.
 pub fn heliograph() -> Command {
@@ -39,6 +43,29 @@ pub fn program(name: &str) -> PathBuf {
         .map(|folder| folder.join(name))
         .find(|file| file.is_file())
         .unwrap_or_else(|| panic!("{name} is not installed: run `tests/run e2e`, which installs it"))
+}
+
+/// What `tests/run e2e` installs and tells by a variable: a program or a folder.
+pub fn installed(variable: &str) -> PathBuf {
+    let told = env::var_os(variable).map(PathBuf::from);
+    let path = told.unwrap_or_else(|| panic!("{variable} is not set: run `tests/run e2e`, which installs and sets it"));
+    assert!(path.exists(), "{variable} says {}, which is not there: run `tests/run e2e`", path.display());
+    path
+}
+
+/// A script of Node with the packages that `tests/run e2e` installs.
+pub fn node(script: &Path) -> Command {
+    let mut command = Command::new(installed("TEST_NODE"));
+    command.env("NODE_PATH", installed("TEST_NODE_MODULES")).arg(script);
+    command
+}
+
+/// A script of Python with the packages that `tests/run e2e` installs.
+pub fn python(script: &Path) -> Command {
+    let mut command = Command::new(installed("TEST_PYTHON"));
+    // -B: the source folder stays as it is.
+    command.arg("-B").arg(script);
+    command
 }
 
 /// Runs a command as root, directly or by `sudo` without a password; tells whether that

@@ -120,6 +120,21 @@ impl Drop for Process {
     }
 }
 
+/// Runs a program to its end and gives what it printed; fails if it has failed.
+pub async fn run(name: &str, command: &mut Command, log: PathBuf) -> String {
+    let mut process = Process::spawn(name, command, log);
+    let deadline = Instant::now() + PATIENCE * 10;
+    let status = loop {
+        match process.try_status() {
+            Some(status) => break status,
+            None => assert!(Instant::now() < deadline, "{name} does not end"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert!(status.success(), "{name}: {status}");
+    process.log()
+}
+
 /// Asks again and again until the answer is `Some`; fails after half a minute.
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;

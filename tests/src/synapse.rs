@@ -11,6 +11,9 @@ use serde_json::json;
 
 use crate::{Client, Process, eventually, free_port};
 
+/// The password of every user.
+pub const PASSWORD: &str = "correct horse";
+
 /// What is to be started.
 #[derive(Debug)]
 pub struct SynapseSetup<'a> {
@@ -70,7 +73,7 @@ impl Synapse {
     /// Registers a user and gives a token.
     pub async fn register(&self, name: &str) -> String {
         let client = Client::plain(self.address, "").without_token();
-        let request = json!({"username": name, "password": "correct horse", "auth": {"type": "m.login.dummy"}});
+        let request = json!({"username": name, "password": PASSWORD, "auth": {"type": "m.login.dummy"}});
         let answer = client.post("/_matrix/client/v3/register", &request).await.ok();
         let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
         answer["access_token"].as_str().unwrap().to_owned()
