@@ -1,18 +1,12 @@
 //! What every client does all day: upload, download, thumbnail, config.
 
-use heliograph_tests::{Answer, Client, Setup, Shape, both_shapes, jpeg, jpeg_size, noise};
+use heliograph_tests::{Answer, Setup, Shape, both_shapes, jpeg, jpeg_size, noise};
 use reqwest::{Method, header};
 
 /// The same endpoint under the path of today and the one of yesterday.
 const DOWNLOADS: [&str; 2] = ["/_matrix/client/v1/media/download", "/_matrix/media/v3/download"];
 const THUMBNAILS: [&str; 2] = ["/_matrix/client/v1/media/thumbnail", "/_matrix/media/v3/thumbnail"];
 const CONFIGS: [&str; 2] = ["/_matrix/client/v1/media/config", "/_matrix/media/v3/config"];
-
-async fn upload_named(client: &Client, bytes: &[u8], name: &str) -> String {
-    let request = client.request(Method::POST, &format!("/_matrix/media/v3/upload?filename={name}"));
-    let answer = Answer::of(request.header("content-type", "text/plain").body(bytes.to_vec())).await.json();
-    answer["content_uri"].as_str().unwrap().strip_prefix("mxc://").unwrap().to_owned()
-}
 
 both_shapes! {
     async fn what_one_uploads_the_other_downloads(shape: Shape) {
@@ -34,7 +28,7 @@ both_shapes! {
 
     async fn a_file_keeps_its_name(shape: Shape) {
         let deployment = Setup::new(shape).start().await;
-        let id = upload_named(&deployment.alice(), b"hello", "a%20b.txt").await;
+        let id = deployment.alice().upload_named("hello", "text/plain", "a%20b.txt").await;
 
         let named = deployment.bob().download(&id).await;
         let renamed = deployment.bob().download(&format!("{id}/other.txt")).await;

@@ -121,6 +121,12 @@ impl Client {
         mxc(&self.try_upload(body, kind).await.ok())
     }
 
+    /// Uploads with a file name, as it stands in a query, and gives `server/media_id`.
+    pub async fn upload_named(&self, body: impl Into<reqwest::Body>, kind: &str, name: &str) -> String {
+        let request = self.request(Method::POST, &format!("/_matrix/media/v3/upload?filename={name}"));
+        mxc(&Answer::of(request.header("content-type", kind).body(body)).await.ok())
+    }
+
     /// Uploads `piece` again and again as one file of unknown length, which never exists as a
     /// whole on this side.
     pub async fn upload_repeated(&self, piece: Bytes, times: usize) -> String {
