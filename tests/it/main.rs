@@ -12,6 +12,7 @@ mod limits;
 mod media;
 mod memory;
 mod network;
+mod openapi;
 mod shutdown;
 mod start;
 mod synapse;

@@ -131,8 +131,9 @@ pub async fn run(name: &str, command: &mut Command, log: PathBuf) -> String {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
-    assert!(status.success(), "{name}: {status}");
-    process.log()
+    let log = process.log();
+    assert!(status.success(), "{name}: {status}\n{log}");
+    log
 }
 
 /// Asks again and again until the answer is `Some`; fails after half a minute.
