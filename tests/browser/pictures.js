@@ -23,9 +23,10 @@ function ask(page, url, options) {
     return page.evaluate(
         async (url, options) => {
             const answer = await fetch(url, options);
+            const { status, type, headers } = answer;
             const body = await answer.blob();
-            const headers = Object.fromEntries(answer.headers);
-            return { status: answer.status, type: answer.type, headers, blob: URL.createObjectURL(body), size: body.size };
+            const blob = URL.createObjectURL(body);
+            return { status, type, headers: Object.fromEntries(headers), blob, size: body.size };
         },
         url,
         options,

@@ -96,8 +96,8 @@ async function isNoScriptOfAPage({ page, site }) {
     const loaded = await page.evaluate(
         (src) =>
             new Promise((done) => {
-                const element = document.createElement("script");
-                document.head.append(Object.assign(element, { src, onload: () => done(true), onerror: () => done(false) }));
+                const handlers = { onload: () => done(true), onerror: () => done(false) };
+                document.head.append(Object.assign(document.createElement("script"), { src, ...handlers }));
             }),
         url,
     );

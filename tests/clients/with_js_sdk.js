@@ -49,9 +49,7 @@ async function checkDownload(client, mxc, filename) {
     const [file, headers] = await fetchFile(client, download(client, mxc));
     assert.ok(file.equals(picture), "the picture is another one");
     assert.equal(headers.get("content-type"), "image/jpeg");
-    const disposition = headers.get("content-disposition");
-    assert.match(disposition, /^inline/);
-    assert.equal(disposition.includes(`filename=${filename}`) || disposition.includes(`filename="${filename}"`), filename !== undefined, disposition);
+    assert.equal(headers.get("content-disposition"), filename ? `inline; filename=${filename}` : "inline");
 }
 
 async function checkThumbnails(client, mxc) {
@@ -68,11 +66,9 @@ async function checkThatStrangersGetNothing(client, mxc) {
 
 async function main() {
     const client = sdk.createClient({ baseUrl: BASE_URL });
-    await client.loginRequest({
-        type: "m.login.password",
-        identifier: { type: "m.id.user", user: USER_ID },
-        password: PASSWORD,
-    }).then(({ access_token: token }) => client.setAccessToken(token));
+    const identifier = { type: "m.id.user", user: USER_ID };
+    const login = await client.loginRequest({ type: "m.login.password", identifier, password: PASSWORD });
+    client.setAccessToken(login.access_token);
     assert.ok(await client.isVersionSupported("v1.11"), "the server has authenticated media");
     for (const authenticated of [false, true]) {
         const config = await client.getMediaConfig(authenticated);

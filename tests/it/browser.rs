@@ -16,6 +16,8 @@ async fn browse(script: &str, deployment: &Deployment, environment: &[(&str, &st
         .env("CHROMIUM", installed("TEST_CHROMIUM"))
         .env("BASE_URL", format!("http://{}", deployment.address()))
         .env("TOKEN", "alice-token")
+        // The browser's own files go with the deployment.
+        .env("TMPDIR", deployment.folder())
         .envs(environment.iter().copied());
     run("browser", &mut command, deployment.folder().join("browser.log")).await;
 }
