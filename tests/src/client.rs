@@ -38,6 +38,14 @@ impl Answer {
         (self.status.as_u16(), body["errcode"].as_str().expect("an errcode").to_owned())
     }
 
+    /// Fails unless it is this Matrix error.
+    #[track_caller]
+    pub fn refused(&self, status: u16, errcode: &str) {
+        let is_so = self.status == status && !self.body.is_empty() && self.json()["errcode"] == errcode;
+        assert!(is_so, "not {status} {errcode}: {} {}", self.status, String::from_utf8_lossy(&self.body));
+        assert!(self.json()["error"].is_string(), "an error without words: {self:?}");
+    }
+
     /// The text of a header; empty without it.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
@@ -104,6 +112,17 @@ impl Client {
     /// `GET`.
     pub async fn get(&self, path: &str) -> Answer {
         Answer::of(self.request(Method::GET, path)).await
+    }
+
+    /// `GET` with headers.
+    pub async fn get_with<const N: usize>(&self, path: &str, headers: [(&str, &str); N]) -> Answer {
+        let request = self.request(Method::GET, path);
+        Answer::of(headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))).await
+    }
+
+    /// A request without a body.
+    pub async fn ask(&self, method: Method, path: &str) -> Answer {
+        Answer::of(self.request(method, path)).await
     }
 
     /// `POST` with a JSON body.

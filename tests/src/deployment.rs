@@ -8,7 +8,7 @@ use std::{
 };
 
 use tempfile::TempDir;
-use toml::Value;
+use toml::{Table, Value};
 
 use crate::{
     Client, Homeserver, Process, Redis, Settings, Shape,
@@ -22,6 +22,7 @@ pub struct Setup {
     shape: Shape,
     server_name: String,
     homeserver: Option<(String, PathBuf)>,
+    of_homeserver: Vec<(String, Value)>,
     settings: Settings,
     environment: Vec<(String, String)>,
     redis_url: Option<String>,
@@ -35,6 +36,7 @@ impl Setup {
             shape,
             server_name: "media.test".to_owned(),
             homeserver: None,
+            of_homeserver: Vec::new(),
             settings: Settings::default(),
             environment: Vec::new(),
             redis_url: None,
@@ -60,6 +62,21 @@ impl Setup {
     #[must_use]
     pub fn set(mut self, section: &str, key: &str, value: impl Into<Value>) -> Self {
         self.settings.set(section, key, value);
+        self
+    }
+
+    /// With a setting of its own about the homeserver.
+    #[must_use]
+    pub fn set_of_homeserver(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.of_homeserver.push((key.to_owned(), value.into()));
+        self
+    }
+
+    /// With one more table of a section that may be there several times, such as `quota`.
+    #[must_use]
+    pub fn add<const N: usize>(mut self, section: &str, values: [(&str, Value); N]) -> Self {
+        let table = Table::from_iter(values.map(|(key, value)| (key.to_owned(), value)));
+        self.settings.add(section, table);
         self
     }
 
@@ -144,6 +161,9 @@ impl Setup {
             let health = SocketAddr::from(([127, 0, 0, 1], free_port()));
             settings.set("data", "folder", folder.join(format!("data-{name}")).to_str().unwrap());
             settings.homeserver(&self.server_name, homeserver, key);
+            for (key, value) in &self.of_homeserver {
+                settings.set_of_homeservers(key, value);
+            }
             let storage = format!("file://{}", folder.join("store").display());
             let mut default = |section: &str, key: &str, value: String| {
                 settings.set_default(section, key, value);
@@ -158,19 +178,25 @@ impl Setup {
                 default("cluster", "federation_url", format!("http://{}", grpc[2]));
                 default("cluster", "grpc_listen", grpc_listen.clone());
             }
-            let serves_http = matches!(*name, "serve" | "api");
-            let (section, key) = if serves_http { ("api", "listen") } else { ("cluster", "health_listen") };
+            let (section, key) = if serves_http(name) { ("api", "listen") } else { ("cluster", "health_listen") };
             default(section, key, health.to_string());
-            Role { name, settings, health }
+            Role { name, file: (*name).to_owned(), settings, health }
         };
         names.iter().zip(&grpc).map(role).collect()
     }
+}
+
+/// Whether a role answers clients.
+fn serves_http(role: &str) -> bool {
+    matches!(role, "serve" | "api")
 }
 
 /// One process to be: its subcommand and what it is told.
 #[derive(Debug)]
 struct Role {
     name: &'static str,
+    /// What its files are called.
+    file: String,
     settings: Settings,
     health: SocketAddr,
 }
@@ -210,7 +236,7 @@ impl Deployment {
     /// Starts the processes that are not there, and waits for nothing.
     pub fn launch(&mut self) {
         for role in self.roles.iter().skip(self.processes.len()) {
-            let file = self.folder.path().join(format!("{}.toml", role.name));
+            let file = self.folder.path().join(format!("{}.toml", role.file));
             fs::write(&file, role.settings.to_string()).unwrap();
             let mut command = heliograph();
             command.arg(role.name).arg("--config").arg(&file);
@@ -219,9 +245,28 @@ impl Deployment {
             }
             command.current_dir(&self.folder);
             command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-            let log = self.folder.path().join(format!("{}.log", role.name));
+            let log = self.folder.path().join(format!("{}.log", role.file));
             self.processes.push(Process::spawn(role.name, &mut command, log));
         }
+    }
+
+    /// Starts one more process that answers HTTP, beside the one of the four; gives its address.
+    pub async fn start_api(&mut self) -> SocketAddr {
+        let first = &self.roles[self.front()];
+        assert!(first.name == "api", "only what shares its state can be there twice");
+        let (health, file) = (SocketAddr::from(([127, 0, 0, 1], free_port())), format!("api-{}", self.roles.len()));
+        let mut settings = first.settings.clone();
+        settings.set("api", "listen", health.to_string());
+        settings.set("data", "folder", self.folder.path().join(format!("data-{file}")).to_str().unwrap());
+        let role = Role { name: "api", file, settings, health };
+        self.roles.push(role);
+        self.start().await;
+        health
+    }
+
+    /// The place of the first process that answers HTTP.
+    fn front(&self) -> usize {
+        self.roles.iter().position(|role| serves_http(role.name)).unwrap()
     }
 
     /// How it is spread.
@@ -231,12 +276,22 @@ impl Deployment {
 
     /// Where its HTTP side answers.
     pub fn address(&self) -> SocketAddr {
-        self.roles.last().unwrap().health
+        self.roles[self.front()].health
     }
 
     /// Where a process tells its health.
     pub fn health_addresses(&self) -> Vec<SocketAddr> {
         self.roles.iter().map(|role| role.health).collect()
+    }
+
+    /// The user of `<name>-token`.
+    pub fn user(&self, name: &str) -> Client {
+        Client::plain(self.address(), &format!("{name}-token"))
+    }
+
+    /// Somebody without a token.
+    pub fn stranger(&self) -> Client {
+        self.alice().without_token()
     }
 
     /// Alice, whose token is valid.
@@ -251,12 +306,18 @@ impl Deployment {
 
     /// The process that answers HTTP.
     pub fn api(&mut self) -> &mut Process {
-        self.processes.last_mut().unwrap()
+        let front = self.front();
+        &mut self.processes[front]
     }
 
     /// All processes.
     pub fn processes(&mut self) -> &mut [Process] {
         &mut self.processes
+    }
+
+    /// All that the processes have printed so far.
+    pub fn log(&self) -> String {
+        self.processes.iter().map(Process::log).collect()
     }
 
     /// Kills every process at once, as a power cut would.

@@ -2,6 +2,8 @@
 
 use std::{path::Path, process::Command};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use crate::{Process, eventually, free_port, program};
 
 /// A running Redis that keeps nothing.
@@ -30,6 +32,15 @@ impl Redis {
     /// Where it is.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// Forgets all that it knows, as one that was replaced.
+    pub async fn flush(&self) {
+        let mut connection = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        connection.write_all(b"FLUSHALL\r\n").await.unwrap();
+        let mut answer = [0; 5];
+        connection.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"+OK\r\n");
     }
 
     /// Ends it at once; all that it knew is gone.

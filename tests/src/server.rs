@@ -25,6 +25,11 @@ impl Request {
         self.line.split(' ').nth(1).unwrap_or_default()
     }
 
+    /// The path without its query.
+    pub fn path(&self) -> &str {
+        self.target().split('?').next().unwrap_or_default()
+    }
+
     /// The value of a header, whatever its case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let pairs = self.headers.iter().filter_map(|line| line.split_once(": "));
@@ -81,11 +86,11 @@ async fn converse(mut stream: TcpStream, play: Play) {
     play(Request { line, headers: lines.collect() }, stream).await;
 }
 
-/// Writes a whole JSON answer and closes.
-pub(crate) async fn answer_json(mut stream: TcpStream, status: u16, body: &str) {
+/// Writes a whole JSON answer and closes; `headers` end with a line break each.
+pub async fn answer_json(mut stream: TcpStream, status: u16, headers: &str, body: &str) {
     let length = body.len();
     let head = format!(
-        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{headers}Connection: close\r\n\r\n"
     );
     // The other side may be gone: nobody waits for this answer then.
     let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;

@@ -22,6 +22,13 @@ impl Settings {
         if is_set { self } else { self.set(section, key, value) }
     }
 
+    /// Adds one table to those of a section that may be there several times.
+    pub fn add(&mut self, section: &str, table: Table) -> &mut Self {
+        let list = self.0.entry(section).or_insert_with(|| Value::Array(Vec::new()));
+        list.as_array_mut().unwrap().push(Value::Table(table));
+        self
+    }
+
     /// Adds a homeserver.
     pub fn homeserver(&mut self, server_name: &str, url: &str, signing_key_file: &Path) -> &mut Self {
         let homeserver = Table::from_iter([
@@ -29,8 +36,14 @@ impl Settings {
             ("url".to_owned(), Value::from(url)),
             ("signing_key_file".to_owned(), Value::from(signing_key_file.to_str().unwrap())),
         ]);
-        let list = self.0.entry("homeserver").or_insert_with(|| Value::Array(Vec::new()));
-        list.as_array_mut().unwrap().push(Value::Table(homeserver));
+        self.add("homeserver", homeserver)
+    }
+
+    /// Sets one value of every homeserver that was added so far.
+    pub fn set_of_homeservers(&mut self, key: &str, value: &Value) -> &mut Self {
+        for homeserver in self.0.get_mut("homeserver").and_then(Value::as_array_mut).into_iter().flatten() {
+            homeserver.as_table_mut().unwrap().insert(key.to_owned(), value.clone());
+        }
         self
     }
 }
