@@ -13,6 +13,7 @@ mod media;
 mod memory;
 mod network;
 mod openapi;
+mod paths;
 mod shutdown;
 mod start;
 mod synapse;
