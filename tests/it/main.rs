@@ -1,6 +1,7 @@
 //! End-to-end tests: the release binary, in both shapes, against real neighbours.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
+mod admin;
 mod architecture;
 mod browser;
 mod clients;
