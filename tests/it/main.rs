@@ -15,6 +15,8 @@ mod memory;
 mod network;
 mod openapi;
 mod paths;
+mod quotas;
+mod ranges;
 mod shutdown;
 mod start;
 mod synapse;

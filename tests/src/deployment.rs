@@ -250,6 +250,14 @@ impl Deployment {
         }
     }
 
+    /// Changes a setting of the processes that are started from now on.
+    pub fn change(&mut self, section: &str, key: &str, value: impl Into<Value>) {
+        let value = value.into();
+        for role in &mut self.roles {
+            role.settings.set(section, key, value.clone());
+        }
+    }
+
     /// Starts one more process that answers HTTP, beside the one of the four; gives its address.
     pub async fn start_api(&mut self) -> SocketAddr {
         let first = &self.roles[self.front()];

@@ -103,6 +103,13 @@ impl Homeserver {
         self.state.lock().unwrap().tokens.insert(format!("{user}-token"), whoami);
     }
 
+    /// Gives a user one more token.
+    pub fn give(&self, user: &str, token: &str) {
+        let mut state = self.state.lock().unwrap();
+        let whoami = state.tokens[&format!("{user}-token")].clone();
+        state.tokens.insert(token.to_owned(), whoami);
+    }
+
     /// Answers like this under a path, in place of what it did; `headers` end with a line
     /// break each.
     pub fn publish(&self, path: &str, status: u16, headers: &str, body: Value) {
