@@ -68,11 +68,7 @@ fn every_link_leads_to_a_file() {
 
 #[test]
 fn the_tests_that_hold_an_invariant_exist() {
-    let mut sources = Vec::new();
-    for folder in ["proto", "services", "tests"] {
-        collect(&root().join(folder), &mut sources);
-    }
-    let code: String = sources.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let code = all_code();
     let document = read("services/ARCHITECTURE.md");
     let mentioned = document.split('`').skip(1).step_by(2);
 
@@ -87,6 +83,15 @@ fn the_tests_that_hold_an_invariant_exist() {
     for file in files {
         assert!(root().join(file).exists(), "there is no {file}");
     }
+}
+
+/// All sources, one after the other.
+pub(crate) fn all_code() -> String {
+    let mut sources = Vec::new();
+    for folder in ["proto", "services", "tests"] {
+        collect(&root().join(folder), &mut sources);
+    }
+    sources.iter().map(|file| fs::read_to_string(file).unwrap()).collect()
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -6,6 +6,7 @@ mod architecture;
 mod browser;
 mod clients;
 mod blurhash;
+mod checklist;
 mod crash;
 mod created_ids;
 mod documents;

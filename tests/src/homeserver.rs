@@ -37,6 +37,7 @@ struct Published {
 struct State {
     name: String,
     mood: Mood,
+    /// What it says of whoever has the token; nothing of the bridge.
     tokens: HashMap<String, Value>,
     administrators: HashSet<String>,
     published: HashMap<String, Published>,
@@ -67,7 +68,7 @@ impl Homeserver {
         });
         let state = State {
             name: name.to_owned(),
-            tokens: HashMap::from(tokens),
+            tokens: tokens.into_iter().chain([("bridge-token".to_owned(), Value::Null)]).collect(),
             administrators: HashSet::from([format!("@alice:{name}")]),
             ..State::default()
         };
@@ -183,11 +184,10 @@ impl State {
         if let Mood::Says(status, body) = &self.mood {
             return (*status, body.clone());
         }
-        match token(request) {
-            Some("bridge-token") => self.who_is_the_bridge(request),
-            token => {
-                token.and_then(|token| self.tokens.get(token)).map_or_else(unknown_token, |user| (200, user.clone()))
-            }
+        match token(request).and_then(|token| self.tokens.get(token)) {
+            Some(Value::Null) => self.who_is_the_bridge(request),
+            Some(user) => (200, user.clone()),
+            None => unknown_token(),
         }
     }
 

@@ -36,7 +36,7 @@ pub use homeserver::{Homeserver, Mood};
 pub use nginx::{Nginx, Site};
 pub use origin::Origin;
 pub use peer::Peer;
-pub use picture::{gif, jpeg, jpeg_size, noise, png, png_size, turned_jpeg};
+pub use picture::{animated_png, gif, jpeg, jpeg_size, noise, png, png_size, turned_jpeg};
 pub use ports::free_port;
 pub use process::{Process, eventually, run};
 pub use redis::Redis;

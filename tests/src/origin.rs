@@ -32,32 +32,40 @@ pub struct Origin {
 impl Origin {
     /// A server of today.
     pub async fn start(file: &[u8]) -> Self {
-        Self::build(file, Form::Signed).await
+        Self::of_type(file, "video/mp4").await
+    }
+
+    /// The same, with a file of this type.
+    pub async fn of_type(file: &[u8], kind: &'static str) -> Self {
+        Self::build(file, kind, Form::Signed).await
     }
 
     /// An old one, which says how long its file is.
     pub async fn legacy(file: &[u8]) -> Self {
-        Self::build(file, Form::Legacy).await
+        Self::build(file, "video/mp4", Form::Legacy).await
     }
 
     /// An old one, which does not.
     pub async fn legacy_without_length(file: &[u8]) -> Self {
-        Self::build(file, Form::Endless).await
+        Self::build(file, "video/mp4", Form::Endless).await
     }
 
-    async fn build(file: &[u8], form: Form) -> Self {
+    async fn build(file: &[u8], kind: &'static str, form: Form) -> Self {
         let (go_on, requests) = (Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Vec::new())));
         let (wait, seen, file) = (Arc::clone(&go_on), Arc::clone(&requests), Arc::new(file.to_vec()));
-        let server =
-            Server::start(move |request, stream| {
-                let (wait, file) = (Arc::clone(&wait), Arc::clone(&file));
-                let is_known = form == Form::Signed || request.path().starts_with("/_matrix/media/");
-                seen.lock().unwrap().push(request);
-                async move {
-                    if is_known { send_in_halves(stream, file, form, wait).await } else { say_unknown(stream).await }
+        let server = Server::start(move |request, stream| {
+            let (wait, file) = (Arc::clone(&wait), Arc::clone(&file));
+            let is_known = form == Form::Signed || request.path().starts_with("/_matrix/media/");
+            seen.lock().unwrap().push(request);
+            async move {
+                if is_known {
+                    send_in_halves(stream, file, (kind, form), wait).await;
+                } else {
+                    say_unknown(stream).await;
                 }
-            })
-            .await;
+            }
+        })
+        .await;
         Self { peer: Peer::with_media(server.address()).await, go_on, requests, _server: server }
     }
 
@@ -81,22 +89,27 @@ async fn say_unknown(to: TcpStream) {
     answer_json(to, 404, "", r#"{"errcode": "M_UNRECOGNIZED", "error": "no such endpoint"}"#).await;
 }
 
-async fn send_in_halves(mut to: TcpStream, file: Arc<Vec<u8>>, form: Form, wait: Arc<Semaphore>) {
-    let (kind, before, after) = match form {
+async fn send_in_halves(
+    mut to: TcpStream,
+    file: Arc<Vec<u8>>,
+    (kind, form): (&'static str, Form),
+    wait: Arc<Semaphore>,
+) {
+    let (sent_as, before, after) = match form {
         Form::Signed => (
             format!("multipart/mixed; boundary={BOUNDARY}"),
             format!(
-                "\r\n--{BOUNDARY}\r\nContent-Type: application/json\r\n\r\n{{}}\r\n--{BOUNDARY}\r\nContent-Type: video/mp4\r\n\r\n"
+                "\r\n--{BOUNDARY}\r\nContent-Type: application/json\r\n\r\n{{}}\r\n--{BOUNDARY}\r\nContent-Type: {kind}\r\n\r\n"
             ),
             format!("\r\n--{BOUNDARY}--\r\n"),
         ),
-        Form::Legacy | Form::Endless => ("video/mp4".to_owned(), String::new(), String::new()),
+        Form::Legacy | Form::Endless => (kind.to_owned(), String::new(), String::new()),
     };
     let length = match form {
         Form::Endless => String::new(),
         _ => format!("Content-Length: {}\r\n", before.len() + file.len() + after.len()),
     };
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n{length}Connection: close\r\n\r\n");
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {sent_as}\r\n{length}Connection: close\r\n\r\n");
     let (first, rest) = file.split_at(file.len() / 2);
     // Whoever has asked may leave: the test sees that by itself.
     let _ = to.write_all(&[head.as_bytes(), before.as_bytes(), first].concat()).await;

@@ -52,6 +52,20 @@ pub fn png(width: u32, height: u32) -> Vec<u8> {
     [b"\x89PNG\r\n\x1a\n".as_slice(), &chunks.concat()].concat()
 }
 
+/// An animated PNG of this size with two pictures.
+pub fn animated_png(width: u32, height: u32) -> Vec<u8> {
+    let still = png(width, height);
+    let (header, rest) = still.split_at(33);
+    let control = |sequence: u32| {
+        let sides = [sequence, width, height, 0, 0].map(u32::to_be_bytes).concat();
+        png_chunk(*b"fcTL", &[&sides, [0, 1, 0, 10, 0, 0].as_slice()].concat())
+    };
+    let (pixels, end) = rest.split_at(rest.len() - 12);
+    let second = [&2_u32.to_be_bytes(), &pixels[8..pixels.len() - 4]].concat();
+    let animation = png_chunk(*b"acTL", &[2_u32, 0].map(u32::to_be_bytes).concat());
+    [header, &animation, &control(0), pixels, &control(1), &png_chunk(*b"fdAT", &second), end].concat()
+}
+
 /// Width and height of a PNG.
 pub fn png_size(file: &[u8]) -> Option<(u32, u32)> {
     let sides = file.strip_prefix(b"\x89PNG\r\n\x1a\n")?.get(8..16)?;

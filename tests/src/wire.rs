@@ -57,6 +57,13 @@ impl Wire {
         let body = text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
         (status.unwrap_or_else(|| panic!("no answer: {text:?}")), body.unwrap_or_default())
     }
+
+    /// Reads the status of an answer, whatever comes with it.
+    pub async fn answer_status(&mut self) -> u16 {
+        let got = self.read_until(|got| got.windows(4).any(|end| end == b"\r\n\r\n")).await;
+        let text = String::from_utf8_lossy(&got).into_owned();
+        text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("no answer: {text:?}"))
+    }
 }
 
 fn is_whole_answer(got: &[u8]) -> bool {
