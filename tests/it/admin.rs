@@ -290,6 +290,8 @@ both_shapes! {
 
         list("@bob:other.test").await.refused(400, "M_INVALID_PARAM");
         list("bob").await.refused(400, "M_INVALID_PARAM");
+        let escaped = list("%40bob%3Amedia.test").await.json();
+        assert_eq!(escaped, json!({"media": [], "total": 0}));
         let empty = list("@bob:media.test").await.json();
         assert_eq!(empty, json!({"media": [], "total": 0}));
     }

@@ -136,6 +136,20 @@ both_shapes! {
         assert_nothing_is_left(&deployment).await;
     }
 
+    /// A body that stands still is given up, and the client told.
+    async fn what_stands_still_is_given_up(shape: Shape) {
+        let deployment = Setup::new(shape).set("api", "body_timeout", "1s").start().await;
+        let mut wire = Wire::connect(deployment.address()).await;
+        wire.head(UPLOAD, "alice-token", "Content-Length: 1000\r\n").await;
+        wire.send(b"half").await;
+
+        let (status, body) = wire.answer().await;
+
+        assert_eq!(status, 408, "{body}");
+        assert!(body.contains("M_UNKNOWN"), "{body}");
+        assert_nothing_is_left(&deployment).await;
+    }
+
     /// Forms are nothing special: the bytes are stored as they come, and only `filename` names.
     async fn a_form_is_stored_as_it_comes(shape: Shape) {
         let deployment = small_limit(shape).await;
