@@ -12,6 +12,8 @@ mod created_ids;
 mod documents;
 mod federation;
 mod freeze;
+mod lengths;
+mod fuzz;
 mod limits;
 mod logout;
 mod media;
