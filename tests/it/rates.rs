@@ -98,6 +98,25 @@ both_shapes! {
         assert_limit(1, async || bob.download(&format!("{}/{}", origin.peer.name(), names.next().unwrap())).await).await;
     }
 
+    /// Servers of today do not say how long their files are: what has arrived counts.
+    async fn bytes_of_remote_media_whose_length_nobody_tells(shape: Shape) {
+        let origin = Origin::start(&noise(600_000, 1)).await;
+        let deployment = limited(shape, "user_fetch_bytes", "1 MiB/1h").trusts(&origin.peer.authority()).start().await;
+        let bob = deployment.bob();
+        origin.go_on(100);
+
+        let mut statuses = Vec::new();
+        for media_id in ["one", "two", "three", "four", "five"] {
+            let path = format!("/_matrix/client/v1/media/download/{}/{media_id}", origin.peer.name());
+            let answer = bob.request(Method::GET, &path).send().await.unwrap();
+            statuses.push(answer.status().as_u16());
+            // One that goes over the limit on its way may be cut off.
+            let _ = answer.bytes().await;
+        }
+
+        assert_eq!((statuses[0], statuses[4]), (200, 429), "{statuses:?}");
+    }
+
     async fn thumbnails_that_are_not_made_yet(shape: Shape) {
         let deployment = limited(shape, "user_renders", "3/1h").start().await;
         let (alice, bob) = (deployment.alice(), deployment.bob());

@@ -45,7 +45,6 @@ pub async fn fuzz(seed: u64, span: Duration) -> Report {
     let corpus = read_corpus(&folder());
     let report = Arc::new(Mutex::new(Report::new(seed)));
     replay(&scene, &corpus, &report).await;
-    replay(&scene, &read_corpus(&folder().join("open")), &report).await;
     let templates = Arc::new(corpus.into_iter().map(|(_, template)| template).collect::<Vec<_>>());
     let until = Instant::now() + span;
     let mut workers = JoinSet::new();

@@ -43,6 +43,16 @@ impl Redis {
         assert_eq!(&answer, b"+OK\r\n");
     }
 
+    /// From now on nobody can reach it; it forgets nothing.
+    pub fn pause(&self) {
+        self.process.signal("STOP");
+    }
+
+    /// The end of that.
+    pub fn go_on(&self) {
+        self.process.signal("CONT");
+    }
+
     /// Ends it at once; all that it knew is gone.
     pub fn kill(&mut self) {
         self.process.kill();

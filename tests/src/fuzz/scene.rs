@@ -71,6 +71,13 @@ impl Scene {
         let authority = Authority::new(folder.path());
         let origin = Origin::start(folder.path(), &authority).await;
         let deployment = setup(&authority).start().await;
+        // Whoever is logged out for good would have nothing more to find.
+        for path in ["/_matrix/client/v3/logout", "/_matrix/client/v3/logout/all"] {
+            deployment.homeserver.publish(path, 200, "", json!({}));
+        }
+        let client = json!({ "m.homeserver": { "base_url": "https://media.test" } });
+        deployment.homeserver.publish("/.well-known/matrix/client", 200, "", client);
+        deployment.homeserver.publish("/.well-known/matrix/server", 200, "", json!({ "m.server": "media.test:443" }));
         let values = Values { ids: Vec::new(), origin: origin.name.clone(), key: origin.key.clone() };
         let mut scene = Self { deployment, values: Arc::new(RwLock::new(values)), _origin: origin, _folder: folder };
         scene.refresh().await;

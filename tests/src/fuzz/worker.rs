@@ -103,7 +103,7 @@ impl Worker {
 
     async fn exchange(&mut self, template: &Template) -> Vec<Seen> {
         let bytes = template.expand(&self.values.read().unwrap());
-        if self.is_open(&bytes) {
+        if self.is_pipelined_head(&bytes) {
             return Vec::new();
         }
         match sent::read(&bytes) {
@@ -112,9 +112,10 @@ impl Worker {
         }
     }
 
-    /// What is held by an open entry of the corpus, and would hide everything else: `HEAD` in a
-    /// row with others.
-    fn is_open(&self, bytes: &[u8]) -> bool {
+    /// `HEAD` in a row with others: actix-http 3.20 keeps one note on whether an answer has a
+    /// body for all requests that came in one piece, so that the wrong one may have none. No
+    /// client is known to send them so.
+    fn is_pipelined_head(&self, bytes: &[u8]) -> bool {
         let count = |text: &[u8]| bytes.windows(text.len()).filter(|part| *part == text).count();
         self.curiosity != CURIOSITY_ALONE && count(b" HTTP/1.") > 1 && count(b"HEAD ") > 0
     }
