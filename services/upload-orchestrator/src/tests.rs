@@ -165,6 +165,10 @@ impl BlobStore for SlowDelete {
         self.store.list(prefix)
     }
 
+    fn creates_are_atomic(&self) -> bool {
+        self.store.creates_are_atomic()
+    }
+
     async fn check(&self) -> Result<(), BlobError> {
         self.store.check().await
     }

@@ -46,9 +46,10 @@ impl Parts {
     }
 }
 
-/// Keeps the store for this process until its end; false if the file system cannot.
+/// Keeps the store for this process until its end; false if it is a bucket, or its file system
+/// cannot.
 fn claim_store(settings: &Settings, folder: &Path) -> anyhow::Result<bool> {
-    let store = settings.storage.url.as_ref().map_or_else(|| folder.join("media"), |url| url.folder().to_owned());
+    let Some(store) = settings.storage.folder(folder) else { return Ok(false) };
     // Never let go of: what was cut off at the end may write until the process is gone.
     Ok(store_lock::claim(&store)?.map(std::mem::forget).is_some())
 }
@@ -77,10 +78,24 @@ fn open_state(settings: &Settings, folder: &Path, life: &Life, clock: &Arc<dyn C
 }
 
 async fn open_blobs(settings: &Settings, folder: &Path, life: &Life) -> anyhow::Result<Arc<dyn BlobStore>> {
-    let blobs = open_store(&settings.storage, folder).context("cannot open the media store, see storage.url")?;
+    let blobs = open_store(&settings.storage, folder).await.context("cannot open the media store, see storage.url")?;
     blobs.check().await.context("cannot write to the media store, see storage.url")?;
+    let is_bucket = settings.storage.bucket().is_some();
+    match (is_bucket, blobs.creates_are_atomic()) {
+        (false, _) => {}
+        (true, true) => tracing::info!("of concurrent creates the bucket lets one win"),
+        (true, false) => tracing::warn!(
+            "the bucket does not decide which of several concurrent creates wins: a lease does, so that nothing new is \
+             stored while state.redis_url is out of reach"
+        ),
+    }
+    let advice = if is_bucket {
+        "look at the bucket and at what its keys may do, or correct storage.url and what goes with it"
+    } else {
+        "look at its disk and its permissions, or correct storage.url"
+    };
     let asked = Arc::clone(&blobs);
-    life.readiness.require("store", "look at its disk and its permissions, or correct storage.url", move || {
+    life.readiness.require("store", advice, move || {
         let blobs = Arc::clone(&asked);
         async move { blobs.check().await.map_err(|error| error.to_string()) }
     });

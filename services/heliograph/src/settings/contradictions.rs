@@ -31,10 +31,28 @@ pub(super) fn find(settings: &Settings, role: Role) -> Found {
     if let Some(url) = settings.telemetry.otlp_endpoint.as_ref().filter(|url| url.scheme() != "http") {
         found.push(("telemetry.otlp_endpoint".to_owned(), format!("must begin with http://, not {url}")));
     }
+    check_sizes(settings, &mut found);
+    for (field, message) in settings.storage.contradictions() {
+        found.push((format!("storage.{field}"), message));
+    }
     for (field, message) in settings.uploads.contradictions() {
         found.push((format!("uploads.{field}"), message));
     }
     found
+}
+
+/// What we take in must go into a bucket.
+fn check_sizes(settings: &Settings, found: &mut Found) {
+    if settings.storage.bucket().is_none() {
+        return;
+    }
+    let most = settings.storage.most_blob_bytes();
+    for (key, max) in [("uploads", settings.uploads.max_bytes), ("federation", settings.federation.max_bytes)] {
+        if max.as_u64() > most {
+            let message = format!("must be at most 10,000 times storage.part_size in a bucket, not {max}");
+            found.push((format!("{key}.max_bytes"), message));
+        }
+    }
 }
 
 fn check_homeservers(settings: &Settings, found: &mut Found) {
@@ -258,14 +276,35 @@ mod tests {
 
     #[test]
     fn urls_must_be_of_a_kind_that_we_speak() {
-        for url in ["s3://bucket", "file:relative"] {
+        for url in ["http://bucket", "s3://", "file:relative"] {
             assert_eq!(keys(&format!("[storage]\nurl = \"{url}\""), Role::Serve), ["storage.url"], "{url}");
         }
         for url in ["http://x", "redis://", "rediss", ""] {
             assert_eq!(keys(&format!("[state]\nredis_url = \"{url}\""), Role::Serve), ["state.redis_url"], "{url}");
         }
         assert_eq!(keys("[telemetry]\notlp_endpoint = \"https://c\"", Role::Serve), ["telemetry.otlp_endpoint"]);
-        assert_eq!(keys("[storage]\nurl = \"file:///srv/media\"", Role::Serve), [""; 0]);
+        for url in ["file:///srv/media", "s3://media", "gs://media/a", "az://media"] {
+            assert_eq!(keys(&format!("[storage]\nurl = \"{url}\""), Role::Serve), [""; 0], "{url}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_has_settings_of_its_own() {
+        let with = |lines: &str| keys(&format!("[storage]\n{lines}"), Role::Serve);
+
+        assert_eq!(with("region = \"x\""), ["storage.region"]);
+        assert_eq!(with("url = \"s3://media\"\nregion = \"x\""), [""; 0]);
+        assert_eq!(with("url = \"s3://media\"\naccess_key_id = \"x\""), ["storage.secret_access_key"]);
+    }
+
+    #[test]
+    fn what_is_taken_in_fits_into_a_bucket() {
+        let with = |lines: &str| keys(&format!("{lines}\n[storage]\nurl = \"s3://media\""), Role::Serve);
+
+        assert_eq!(with("[uploads]\nmax_bytes = \"81 GiB\""), ["uploads.max_bytes"]);
+        assert_eq!(with("[federation]\nmax_bytes = \"81 GiB\""), ["federation.max_bytes"]);
+        assert_eq!(with("[uploads]\nmax_bytes = \"78 GiB\""), [""; 0]);
+        assert_eq!(keys("[uploads]\nmax_bytes = \"81 GiB\"", Role::Serve), [""; 0]);
     }
 
     #[test]

@@ -21,10 +21,12 @@ pub(super) fn find(settings: &Settings) -> Found {
 /// With no time, everything would be out of time at once. Of other spans zero has a meaning:
 /// not to wait, not to remember.
 fn check_spans(settings: &Settings, found: &mut Found) {
-    let Settings { api, state, uploads, thumbnails, federation, cluster, .. } = settings;
+    let Settings { api, storage, state, uploads, thumbnails, federation, cluster, .. } = settings;
     let spans = [
         ("api.head_timeout", api.head_timeout),
         ("api.body_timeout", api.body_timeout),
+        ("storage.connect_timeout", storage.connect_timeout),
+        ("storage.read_timeout", storage.read_timeout),
         ("state.timeout", state.timeout),
         ("uploads.unused_lifetime", uploads.unused_lifetime),
         ("uploads.idle_timeout", uploads.idle_timeout),
@@ -95,6 +97,7 @@ mod tests {
         for (section, fields) in [
             ("homeserver", &["timeout"][..]),
             ("api", &["head_timeout", "body_timeout"]),
+            ("storage", &["connect_timeout", "read_timeout"]),
             ("state", &["timeout"]),
             ("uploads", &["unused_lifetime", "idle_timeout", "max_duration", "sweep_interval"]),
             ("quota", &["period"]),

@@ -24,10 +24,12 @@ pub enum BlobError {
     #[error("no space left in the store: free some, or give it more")]
     Full,
     /// The store refused us.
-    #[error("the store refuses access to {key}: check its permissions")]
+    #[error("the store refuses access to {key}: {advice}")]
     Denied {
         /// The key.
         key: String,
+        /// What to do about it.
+        advice: &'static str,
     },
     /// Anything else; may pass by itself.
     #[error("the store failed on {key}: {source}")]

@@ -2,18 +2,24 @@
 //!
 //! Knows keys and bytes; knows nothing of records or media.
 
+mod cloud;
 mod config;
 mod error;
 mod key;
 mod local;
+mod location;
 mod observed;
+mod pieces;
 mod store;
 #[cfg(test)]
 mod suite;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use std::{path::Path, sync::Arc};
 
-pub use config::{StorageConfig, StoreUrl};
+pub use cloud::CloudStore;
+pub use config::{Bucket, Cloud, ConditionalCreate, ServerSideEncryption, StorageConfig, StoreUrl};
 pub use error::BlobError;
 pub use key::{InvalidKey, Key};
 pub use local::LocalStore;
@@ -21,7 +27,11 @@ pub use observed::{Observed, Observer};
 pub use store::{BlobReader, BlobStore, BlobWriter, Listing};
 
 /// Opens the store that the settings name; without one, the folder `media` in `data_folder`.
-pub fn open_store(config: &StorageConfig, data_folder: &Path) -> Result<Arc<dyn BlobStore>, BlobError> {
-    let folder = config.url.as_ref().map_or_else(|| data_folder.join("media"), |url| url.folder().to_owned());
+/// A bucket is asked something first.
+pub async fn open_store(config: &StorageConfig, data_folder: &Path) -> Result<Arc<dyn BlobStore>, BlobError> {
+    if let Some(bucket) = config.bucket() {
+        return Ok(Arc::new(CloudStore::open(bucket, config).await?));
+    }
+    let folder = config.folder(data_folder).unwrap_or_else(|| data_folder.join("media"));
     Ok(Arc::new(LocalStore::open(&folder, config)?))
 }

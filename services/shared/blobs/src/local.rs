@@ -28,7 +28,10 @@ use self::{
     staged::{remove_all_staged, remove_staged},
     writer::LocalWriter,
 };
-use crate::{BlobError, BlobReader, BlobStore, BlobWriter, Key, Listing, StorageConfig};
+use crate::{
+    BlobError, BlobReader, BlobStore, BlobWriter, Key, Listing, StorageConfig,
+    location::{key_at, location_of},
+};
 
 /// Blobs as files below one folder.
 pub struct LocalStore {
@@ -61,13 +64,15 @@ impl LocalStore {
     }
 
     async fn store(fs: &LocalFileSystem, key: &Key, content: Bytes, mode: PutMode) -> Result<(), BlobError> {
-        fs.put_opts(&path(key), content.into(), mode.into()).await.map_err(|error| translate(key.as_str(), error))?;
+        fs.put_opts(&location_of(key), content.into(), mode.into())
+            .await
+            .map_err(|error| translate(key.as_str(), error))?;
         Ok(())
     }
 
     /// Opens the file of a blob; the size is that of the whole blob.
     async fn open_file(&self, key: &Key) -> Result<(File, u64), BlobError> {
-        let found = self.quick.get_opts(&path(key), GetOptions::default()).await;
+        let found = self.quick.get_opts(&location_of(key), GetOptions::default()).await;
         let found = found.map_err(|error| translate(key.as_str(), error))?;
         match found.payload {
             GetResultPayload::File(file, _) => Ok((file, found.meta.size)),
@@ -103,7 +108,7 @@ impl BlobStore for LocalStore {
     }
 
     async fn size_of(&self, key: &Key) -> Result<u64, BlobError> {
-        let found = self.quick.head(&path(key)).await.map_err(|error| translate(key.as_str(), error))?;
+        let found = self.quick.head(&location_of(key)).await.map_err(|error| translate(key.as_str(), error))?;
         Ok(found.size)
     }
 
@@ -129,14 +134,14 @@ impl BlobStore for LocalStore {
     }
 
     async fn delete(&self, key: &Key) -> Result<(), BlobError> {
-        match self.quick.delete(&path(key)).await {
+        match self.quick.delete(&location_of(key)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(translate(key.as_str(), error)),
         }
     }
 
     async fn clear_leftovers(&self, key: &Key) -> Result<(), BlobError> {
-        let target = self.folder.join(path(key).as_ref());
+        let target = self.folder.join(location_of(key).as_ref());
         let cleared = tokio::task::spawn_blocking(move || remove_staged(&target)).await;
         cleared.map_err(io::Error::other).flatten().map_err(|error| translate_io(key.as_str(), error))
     }
@@ -149,17 +154,20 @@ impl BlobStore for LocalStore {
 
     fn list(&self, prefix: &Key) -> Listing {
         let prefix = prefix.clone();
-        let entries = self.quick.list(Some(&path(&prefix)));
+        let entries = self.quick.list(Some(&location_of(&prefix)));
         Box::pin(entries.map_err(move |error| translate(prefix.as_str(), error)).try_filter_map(|entry| async move {
-            // What is not a key of ours was put there by somebody else.
-            let key = Key::new(entry.location.as_ref().replace("%5B", "[").replace("%5D", "]")).ok();
+            let key = key_at(&entry.location);
             let written_at = u64::try_from(entry.last_modified.timestamp_millis()).unwrap_or_default();
             Ok(key.map(|key| (key, Timestamp::from_millis(written_at))))
         }))
     }
 
+    fn creates_are_atomic(&self) -> bool {
+        true
+    }
+
     async fn check(&self) -> Result<(), BlobError> {
-        let key = path_text("check");
+        let key = Path::from("check");
         let content = PutPayload::from_static(b"heliograph may write here\n");
         self.quick.put(&key, content).await.map_err(|error| translate("check", error))?;
         Ok(())
@@ -182,15 +190,6 @@ async fn read_piece(key: Key, mut file: File, length: u64) -> Result<(File, Byte
     Ok((file, piece.into()))
 }
 
-fn path(key: &Key) -> Path {
-    path_text(key.as_str())
-}
-
-/// Brackets are percent-encoded by this, all other characters of keys stay.
-fn path_text(text: &str) -> Path {
-    Path::from(text)
-}
-
 fn translate(key: &str, error: object_store::Error) -> BlobError {
     match error {
         object_store::Error::NotFound { .. } => BlobError::NotFound { key: key.to_owned() },
@@ -211,7 +210,7 @@ fn translate_kind(
     match kind {
         Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => BlobError::Full,
         Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
-            BlobError::Denied { key: key.to_owned() }
+            BlobError::Denied { key: key.to_owned(), advice: "check its permissions" }
         }
         _ => BlobError::Failed { key: key.to_owned(), source },
     }

@@ -18,8 +18,10 @@ pub type Listing = Pin<Box<dyn Stream<Item = Result<(Key, Timestamp), BlobError>
 /// A store of blobs. What it has acknowledged is durable.
 #[async_trait]
 pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
-    /// Stores a small blob if there is nothing under the key yet. One atomic step: of many
-    /// concurrent callers one gets `Ok`, the others `AlreadyExists`.
+    /// Stores a small blob if there is nothing under the key yet. Of many concurrent callers
+    /// one gets `Ok`, the others `AlreadyExists`, if `creates_are_atomic`; else several may get
+    /// `Ok`, and a lease must decide. What an earlier, unanswered try of the same caller has
+    /// stored is `AlreadyExists` too.
     async fn create(&self, key: &Key, content: Bytes) -> Result<(), BlobError>;
 
     /// Stores a small blob, in place of what is there.
@@ -55,6 +57,9 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
 
     /// The keys below a prefix, and when each was last written.
     fn list(&self, prefix: &Key) -> Listing;
+
+    /// Whether `create` decides by itself who is first.
+    fn creates_are_atomic(&self) -> bool;
 
     /// Whether the store answers and lets us write.
     async fn check(&self) -> Result<(), BlobError>;

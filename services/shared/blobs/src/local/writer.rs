@@ -1,23 +1,17 @@
 //! One blob that is being written.
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
-use object_store::{MultipartUpload, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path};
+use bytes::Bytes;
+use object_store::{MultipartUpload, ObjectStoreExt, local::LocalFileSystem, path::Path};
 
-use super::{path, translate};
-use crate::{BlobError, BlobWriter, Key};
-
-/// Smaller pieces are copied together: each piece that is kept costs, whatever its size.
-const SMALL_PIECE: usize = 8 << 10;
+use super::translate;
+use crate::{BlobError, BlobWriter, Key, location::location_of, pieces::Pieces};
 
 /// A small blob is one put; a larger one is written in chunks.
 pub(super) struct LocalWriter {
     fs: LocalFileSystem,
     key: Key,
-    collected: Vec<Bytes>,
-    /// Small pieces that come after `collected`.
-    tail: BytesMut,
-    collected_bytes: usize,
+    pieces: Pieces,
     chunk_size: usize,
     upload: Option<Box<dyn MultipartUpload>>,
 }
@@ -25,35 +19,13 @@ pub(super) struct LocalWriter {
 impl LocalWriter {
     /// A writer of `key` that collects `chunk_size` bytes before it writes them.
     pub(super) fn new(fs: LocalFileSystem, key: Key, chunk_size: usize) -> Self {
-        Self { fs, key, collected: Vec::new(), tail: BytesMut::new(), collected_bytes: 0, chunk_size, upload: None }
-    }
-
-    fn collect(&mut self, piece: Bytes) {
-        self.collected_bytes += piece.len();
-        if piece.len() < SMALL_PIECE {
-            self.tail.extend_from_slice(&piece);
-        } else {
-            self.close_tail();
-            self.collected.push(piece);
-        }
-    }
-
-    fn close_tail(&mut self) {
-        if !self.tail.is_empty() {
-            self.collected.push(self.tail.split().freeze());
-        }
-    }
-
-    fn take_collected(&mut self) -> PutPayload {
-        self.close_tail();
-        self.collected_bytes = 0;
-        std::mem::take(&mut self.collected).into_iter().collect()
+        Self { fs, key, pieces: Pieces::default(), chunk_size, upload: None }
     }
 
     async fn flush(&mut self) -> object_store::Result<()> {
-        let payload = self.take_collected();
+        let payload = self.pieces.take();
         if self.upload.is_none() {
-            self.upload = Some(open_upload(self.fs.clone(), path(&self.key)).await?);
+            self.upload = Some(open_upload(self.fs.clone(), location_of(&self.key)).await?);
         }
         match &mut self.upload {
             Some(upload) => upload.put_part(payload).await,
@@ -65,17 +37,17 @@ impl LocalWriter {
 #[async_trait]
 impl BlobWriter for LocalWriter {
     async fn write(&mut self, piece: Bytes) -> Result<(), BlobError> {
-        self.collect(piece);
-        if self.collected_bytes >= self.chunk_size {
+        self.pieces.push(piece);
+        if self.pieces.size_bytes() >= self.chunk_size {
             self.flush().await.map_err(|error| translate(self.key.as_str(), error))?;
         }
         Ok(())
     }
 
     async fn finish(mut self: Box<Self>) -> Result<(), BlobError> {
-        let payload = self.take_collected();
+        let payload = self.pieces.take();
         let finished = match &mut self.upload {
-            None => self.fs.put(&path(&self.key), payload).await.map(drop),
+            None => self.fs.put(&location_of(&self.key), payload).await.map(drop),
             Some(upload) => match upload.put_part(payload).await {
                 Ok(()) => upload.complete().await.map(drop),
                 Err(error) => Err(error),
