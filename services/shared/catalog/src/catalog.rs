@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Change, MediaRecord, Reserved,
+    exclusive::{self, NotCreated},
     keys::{record_key, records_prefix, reserved_key, reserved_prefix},
     record::Marker,
     remembered::Remembered,
@@ -42,6 +43,15 @@ pub enum CatalogError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// Nobody can tell which of several callers is first: nothing is promised, and it may be
+    /// tried again.
+    #[error("cannot decide who writes {key}: {reason}")]
+    Undecided {
+        /// What was to be written.
+        key: Key,
+        /// Why not.
+        reason: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(BlobError),
@@ -51,6 +61,7 @@ impl From<CatalogError> for Failure {
     fn from(error: CatalogError) -> Self {
         match error {
             CatalogError::Store(error) => error.into(),
+            CatalogError::Undecided { .. } => Self::unavailable("the shared state is out of reach"),
             CatalogError::Damaged { .. } | CatalogError::AlreadyExists(_) => Self::internal(error.to_string()),
         }
     }
@@ -290,9 +301,16 @@ impl Catalog {
     }
 
     async fn create_object<T: Serialize + Sync>(&self, key: &Key, mxc: &Mxc, object: &T) -> Result<(), CatalogError> {
-        self.blobs.create(key, to_json(object)).await.map_err(|error| match error {
-            BlobError::AlreadyExists { .. } => CatalogError::AlreadyExists(mxc.clone()),
-            error => CatalogError::Store(error),
+        let json = to_json(object);
+        let created = if self.blobs.creates_are_atomic() {
+            self.blobs.create(key, json).await.map_err(NotCreated::Store)
+        } else {
+            exclusive::create(&*self.blobs, &self.state, key, json).await
+        };
+        created.map_err(|error| match error {
+            NotCreated::Store(BlobError::AlreadyExists { .. }) => CatalogError::AlreadyExists(mxc.clone()),
+            NotCreated::Store(error) => CatalogError::Store(error),
+            NotCreated::Undecided(reason) => CatalogError::Undecided { key: key.clone(), reason },
         })
     }
 }

@@ -3,6 +3,7 @@
 //! Reads and writes JSON objects in the store; knows no upload in progress.
 
 mod catalog;
+mod exclusive;
 mod keys;
 mod record;
 mod remembered;

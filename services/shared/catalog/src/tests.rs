@@ -1,10 +1,10 @@
 //! The catalog over a real folder.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::TryStreamExt;
-use heliograph_blobs::{BlobStore, Key, LocalStore, StorageConfig};
+use futures_util::{TryStreamExt, future::join_all};
+use heliograph_blobs::{BlobStore, Key, LocalStore, StorageConfig, open_store, testing::S3Server};
 use heliograph_leases::{EmbeddedState, State};
 use heliograph_types::{Clock, ContentType, FileName, ManualClock, Mxc, Timestamp};
 use tempfile::TempDir;
@@ -73,6 +73,23 @@ async fn of_many_commits_of_one_id_one_succeeds() {
 
     let losers = [results.0, results.1].into_iter().filter_map(Result::err).collect::<Vec<_>>();
     assert!(matches!(losers.as_slice(), [CatalogError::AlreadyExists(_)]), "{losers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_commits_of_one_id_one_succeeds_over_a_bucket_that_does_not_decide() {
+    let server = S3Server::start().await;
+    let blobs = open_store(&server.config(), Path::new("/nowhere")).await.unwrap();
+    let house = House { blobs: Arc::clone(&blobs), ..House::new() };
+    let catalogs = [another(&blobs, &house.state, &house.clock), another(&blobs, &house.state, &house.clock)];
+    let records = (0..20).map(|number| MediaRecord { blob: format!("blobs/00/{number}"), ..record() });
+
+    let commits = records.zip(catalogs.iter().cycle());
+    let created = join_all(commits.map(|(record, catalog)| async move { catalog.create(&record).await })).await;
+
+    let lost = created.iter().filter(|created| matches!(created, Err(CatalogError::AlreadyExists(_)))).count();
+    assert_eq!((created.iter().filter(|created| created.is_ok()).count(), lost), (1, 19), "{created:?}");
+    let winner = created.iter().position(Result::is_ok).unwrap();
+    assert_eq!(catalogs[0].find(&mxc()).await.unwrap().unwrap().blob, format!("blobs/00/{winner}"));
 }
 
 #[tokio::test]

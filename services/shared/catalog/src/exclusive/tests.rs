@@ -1,0 +1,156 @@
+//! Creating over stores that check first and write then, or do not check at all.
+
+use std::{
+    ops::Range,
+    path::Path,
+    sync::{Arc, LazyLock},
+};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use heliograph_blobs::{
+    BlobReader, BlobWriter, ConditionalCreate, Listing, StorageConfig, open_store, testing::S3Server,
+};
+use heliograph_leases::{EmbeddedState, RedisState, StateConfig};
+use heliograph_types::{Clock, ManualClock, Secret, Timestamp};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::*;
+
+static KEY: LazyLock<Key> = LazyLock::new(|| Key::new("records/a/aa/b").unwrap());
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)))
+}
+
+fn embedded(clock: Arc<dyn Clock>) -> State {
+    Arc::new(EmbeddedState::in_memory(clock).unwrap())
+}
+
+async fn open(config: &StorageConfig) -> Arc<dyn BlobStore> {
+    let store = open_store(config, Path::new("/nowhere")).await.unwrap();
+    assert!(!store.creates_are_atomic());
+    store
+}
+
+async fn race(blobs: &Arc<dyn BlobStore>, state: &State) {
+    let callers = (0..20_u8).map(|number| create(&**blobs, state, &KEY, Bytes::from(vec![number])));
+    let created = join_all(callers).await;
+
+    let winners: Vec<usize> = created.iter().enumerate().filter_map(|(n, won)| won.is_ok().then_some(n)).collect();
+    let [winner] = winners[..] else { panic!("{winners:?} won: {created:?}") };
+    let lost = |error: &NotCreated| matches!(error, NotCreated::Store(BlobError::AlreadyExists { .. }));
+    assert!(created.iter().filter_map(|won| won.as_ref().err()).all(lost), "{created:?}");
+    assert_eq!(usize::from(blobs.get(&KEY, 9).await.unwrap()[0]), winner);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_twenty_concurrent_creates_one_wins_over_a_store_that_checks_first() {
+    let server = S3Server::start().await;
+    let (blobs, state) = (open(&server.config()).await, embedded(clock()));
+
+    for _ in 0..3 {
+        race(&blobs, &state).await;
+        blobs.delete(&KEY).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_twenty_concurrent_creates_one_wins_over_a_store_that_knows_no_conditions() {
+    let server = S3Server::start().await;
+    let config = StorageConfig { conditional_create: ConditionalCreate::Never, ..server.config() };
+    let (blobs, state) = (open(&config).await, embedded(clock()));
+
+    race(&blobs, &state).await;
+}
+
+#[tokio::test]
+async fn without_the_shared_state_nothing_is_created() {
+    let server = S3Server::start().await;
+    let blobs = open(&server.config()).await;
+    let config =
+        StateConfig { redis_url: Some(Secret::new("redis://127.0.0.1:1".to_owned())), ..StateConfig::default() };
+    let state: State = Arc::new(RedisState::connect(&config, &TaskTracker::new(), CancellationToken::new()).unwrap());
+
+    let created = create(&*blobs, &state, &KEY, Bytes::from_static(b"x")).await;
+
+    assert!(matches!(created, Err(NotCreated::Undecided(_))), "{created:?}");
+    assert!(blobs.size_of(&KEY).await.unwrap_err().is_not_found());
+}
+
+/// A store that writes so slowly that leases expire.
+#[derive(Debug)]
+struct Slow {
+    store: Arc<dyn BlobStore>,
+    clock: Arc<ManualClock>,
+}
+
+#[tokio::test]
+async fn who_lost_the_lease_has_not_won_whatever_it_wrote() {
+    let server = S3Server::start().await;
+    let (store, clock) = (open(&server.config()).await, clock());
+    let state = embedded(clock.clone());
+    let slow = Slow { store: Arc::clone(&store), clock };
+
+    let created = create(&slow, &state, &KEY, Bytes::from_static(b"late")).await;
+    let again = create(&*store, &state, &KEY, Bytes::from_static(b"next")).await;
+
+    assert!(matches!(created, Err(NotCreated::Undecided(_))), "{created:?}");
+    assert!(matches!(again, Err(NotCreated::Store(BlobError::AlreadyExists { .. }))), "{again:?}");
+}
+
+#[async_trait]
+impl BlobStore for Slow {
+    async fn create(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
+        self.clock.advance(2 * LEASE_TTL);
+        self.store.create(key, content).await
+    }
+
+    async fn put(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
+        self.store.put(key, content).await
+    }
+
+    async fn note(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
+        self.store.note(key, content).await
+    }
+
+    async fn get(&self, key: &Key, most_bytes: u64) -> Result<Bytes, BlobError> {
+        self.store.get(key, most_bytes).await
+    }
+
+    async fn size_of(&self, key: &Key) -> Result<u64, BlobError> {
+        self.store.size_of(key).await
+    }
+
+    async fn open(&self, key: &Key, range: Range<u64>) -> Result<BlobReader, BlobError> {
+        self.store.open(key, range).await
+    }
+
+    async fn begin(&self, key: &Key) -> Result<Box<dyn BlobWriter>, BlobError> {
+        self.store.begin(key).await
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), BlobError> {
+        self.store.delete(key).await
+    }
+
+    async fn clear_leftovers(&self, key: &Key) -> Result<(), BlobError> {
+        self.store.clear_leftovers(key).await
+    }
+
+    async fn clear_staged(&self, older_than: Timestamp) -> Result<usize, BlobError> {
+        self.store.clear_staged(older_than).await
+    }
+
+    fn list(&self, prefix: &Key) -> Listing {
+        self.store.list(prefix)
+    }
+
+    fn creates_are_atomic(&self) -> bool {
+        self.store.creates_are_atomic()
+    }
+
+    async fn check(&self) -> Result<(), BlobError> {
+        self.store.check().await
+    }
+}
