@@ -6,6 +6,7 @@ mod architecture;
 mod blurhash;
 mod browser;
 mod checklist;
+mod bucket;
 mod clients;
 mod crash;
 mod created_ids;
