@@ -29,6 +29,8 @@ pub(super) fn find_unusable(settings: &Settings, role: Role) -> Found {
         let attempt = |_: &Path| failure(GuardedClient::new(federation, Arc::new(SystemLookup)));
         check("federation.ca_file".to_owned(), federation.ca_file.as_deref(), &attempt);
     }
+    let storage = settings.storage.unusable_files();
+    found.extend(storage.into_iter().map(|(field, error)| (format!("storage.{field}"), error)));
     found
 }
 

@@ -18,6 +18,7 @@ use heliograph_types::Timestamp;
 use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutPayload, path::Path};
 use tokio::runtime::Handle;
 
+pub(crate) use self::config::check_authorities;
 use self::{
     probe::{Creates, probe, unused_location},
     writer::CloudWriter,

@@ -143,6 +143,17 @@ impl StorageConfig {
         found
     }
 
+    /// Files that are named but cannot be used: the field, and what is wrong.
+    pub fn unusable_files(&self) -> Vec<(&'static str, String)> {
+        let authorities = self.ca_file.as_deref().map(crate::cloud::check_authorities);
+        let key = self.service_account_file.as_deref().map(|path| {
+            let read = std::fs::read(path).map(drop);
+            read.map_err(|error| format!("{}: {error}", path.display()))
+        });
+        let files = [("ca_file", authorities), ("service_account_file", key)];
+        files.into_iter().filter_map(|(field, checked)| Some((field, checked?.err()?))).collect()
+    }
+
     /// The largest blob that parts of this size can make.
     pub const fn most_blob_bytes(&self) -> u64 {
         self.part_size.as_u64().saturating_mul(MOST_PARTS)

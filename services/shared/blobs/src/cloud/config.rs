@@ -147,8 +147,13 @@ fn client(config: &StorageConfig) -> Result<ClientOptions, Failure> {
     Ok(authorities.into_iter().fold(options, ClientOptions::with_root_certificate))
 }
 
+/// Whether a file can be `storage.ca_file`.
+pub(crate) fn check_authorities(path: &Path) -> Result<(), String> {
+    read_authorities(path).map(drop).map_err(|error| error.to_string())
+}
+
 fn read_authorities(path: &Path) -> Result<Vec<Certificate>, Failure> {
-    let told = |error: Failure| format!("storage.ca_file {}: {error}", path.display());
+    let told = |error: Failure| format!("{}: {error}", path.display());
     let pem = std::fs::read(path).map_err(|error| told(error.into()))?;
     let found = Certificate::from_pem_bundle(&pem).map_err(|error| told(error.into()))?;
     if found.is_empty() { Err(told("there is no certificate in it".into()).into()) } else { Ok(found) }

@@ -85,3 +85,90 @@ async fn run(client: HttpClient, request: HttpRequest, answer: oneshot::Sender<H
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        time::Duration,
+    };
+
+    use super::*;
+
+    /// A server that sends pieces for ever, or until its request dies.
+    #[derive(Debug, Clone)]
+    struct Source {
+        sent: Arc<AtomicUsize>,
+        dies_after: usize,
+    }
+
+    #[async_trait]
+    impl HttpService for Source {
+        async fn call(&self, _: HttpRequest) -> Result<HttpResponse, HttpError> {
+            let source = self.clone();
+            let pieces = stream::repeat_with(move || {
+                let sent = source.sent.fetch_add(1, Ordering::SeqCst);
+                assert!(sent < source.dies_after, "the request dies");
+                Ok(http_body::Frame::data(Bytes::from_static(b"piece")))
+            });
+            Ok(HttpResponse::new(HttpResponseBody::new(StreamBody::new(pieces))))
+        }
+    }
+
+    async fn call(source: &Source) -> HttpResponseBody {
+        let moved = Moved { client: HttpClient::new(source.clone()), runtime: Handle::current() };
+        let request = http::Request::new(Bytes::new().into());
+        moved.call(request).await.unwrap().into_body()
+    }
+
+    fn source(dies_after: usize) -> Source {
+        Source { sent: Arc::default(), dies_after }
+    }
+
+    /// Long enough for everything that can go on without time passing.
+    async fn settle() {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_slow_reader_has_not_read_is_not_asked_for() {
+        let source = source(usize::MAX);
+
+        let mut body = call(&source).await;
+        settle().await;
+        let before = source.sent.load(Ordering::SeqCst);
+        body.frame().await.unwrap().unwrap();
+        settle().await;
+
+        assert_eq!(before, WAITING_PIECES + 1);
+        assert_eq!(source.sent.load(Ordering::SeqCst), WAITING_PIECES + 2);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_leaves_ends_the_request() {
+        let source = source(usize::MAX);
+
+        drop(call(&source).await);
+        settle().await;
+
+        assert_eq!(Arc::strong_count(&source.sent), 1, "the request goes on");
+    }
+
+    #[tokio::test]
+    async fn an_answer_whose_request_has_died_is_not_complete() {
+        let mut body = call(&source(2)).await;
+        let deadline = Duration::from_secs(5);
+
+        let mut pieces = Vec::new();
+        while let Some(piece) = tokio::time::timeout(deadline, body.frame()).await.unwrap() {
+            pieces.push(piece.is_ok());
+        }
+
+        assert_eq!(pieces, [true, true, false]);
+    }
+}

@@ -139,3 +139,18 @@ fn parts_have_a_size_that_stores_take() {
         assert_eq!(!fields(&config).is_empty(), bad, "{size}");
     }
 }
+
+#[test]
+fn files_that_cannot_be_used_are_told_with_their_paths() {
+    let named = StorageConfig {
+        ca_file: Some("/dev/null".into()),
+        service_account_file: Some("/nowhere/key".into()),
+        ..store("gs://media")
+    };
+
+    let found = named.unusable_files();
+
+    assert_eq!(found.iter().map(|(field, _)| *field).collect::<Vec<_>>(), ["ca_file", "service_account_file"]);
+    assert!(found[0].1.starts_with("/dev/null: there is no certificate") && found[1].1.starts_with("/nowhere/key: "));
+    assert!(store("gs://media").unusable_files().is_empty());
+}
