@@ -232,3 +232,80 @@ async fn how_often_a_probe_is_wrong() {
     }
     println!("{wrong} of 200 rounds looked atomic");
 }
+
+/// What is different from cloud to cloud, once.
+async fn walk(config: &StorageConfig) {
+    let store = open(config).await.unwrap();
+    assert!(store.creates_are_atomic());
+    let (a, large, gone) = (key("walk/[::1]:80/a"), key("walk/large"), key("walk/gone"));
+    store.delete(&a).await.unwrap();
+    store.create(&a, Bytes::from_static(b"first")).await.unwrap();
+    let again = store.create(&a, Bytes::from_static(b"second")).await;
+    assert!(matches!(again, Err(BlobError::AlreadyExists { .. })), "{again:?}");
+    assert_eq!(store.get(&a, 9).await.unwrap(), "first");
+
+    let mut writer = store.begin(&large).await.unwrap();
+    write(&mut writer, 2 * PART + (64 << 10)).await;
+    writer.finish().await.unwrap();
+    let part = store.open(&large, PART - 10..PART + 10).await.unwrap();
+    assert_eq!(part.try_collect::<Vec<Bytes>>().await.unwrap().concat().len(), 20);
+    assert!(store.open(&large, 5..5).await.unwrap().next().await.is_none());
+
+    let mut writer = store.begin(&gone).await.unwrap();
+    write(&mut writer, PART + (64 << 10)).await;
+    writer.abort().await;
+    assert!(store.size_of(&gone).await.unwrap_err().is_not_found());
+
+    let mut listed: Vec<Key> = store.list(&key("walk")).map_ok(|(key, _)| key).try_collect().await.unwrap();
+    listed.sort();
+    assert_eq!(listed, [a.clone(), large.clone()]);
+    for key in [&a, &large, &gone] {
+        store.delete(key).await.unwrap();
+    }
+    assert!(store.get(&a, 9).await.unwrap_err().is_not_found());
+}
+
+/// The settings of a server that is there only if these variables are.
+fn told_by<const N: usize>(variables: [&str; N]) -> Option<[String; N]> {
+    let values = variables.map(|name| std::env::var(name).ok());
+    if values.iter().any(Option::is_none) {
+        println!("skipped: {variables:?} are not set");
+        return None;
+    }
+    Some(values.map(Option::unwrap_or_default))
+}
+
+#[tokio::test]
+async fn the_bucket_of_an_azure_account() {
+    let told = told_by(["AZURE_ENDPOINT", "AZURE_ACCOUNT", "AZURE_ACCESS_KEY", "AZURE_CONTAINER"]);
+    let Some([endpoint, account, access_key, container]) = told else { return };
+    let config = StorageConfig {
+        url: Some(url(&format!("az://{container}/a/b"))),
+        endpoint: Some(endpoint.parse().unwrap()),
+        allow_http: true,
+        account: Some(account),
+        access_key: Some(Secret::new(access_key)),
+        part_size: ByteSize(PART),
+        ..StorageConfig::default()
+    };
+
+    walk(&config).await;
+    let wrong = StorageConfig { access_key: Some(Secret::new("d3Jvbmc=".to_owned())), ..config };
+    assert!(matches!(open(&wrong).await, Err(BlobError::Denied { .. })));
+}
+
+#[tokio::test]
+async fn the_bucket_of_a_google_project() {
+    let told = told_by(["GCS_BASE_URL", "GCS_BUCKET", "GCS_SERVICE_ACCOUNT_PATH"]);
+    let Some([endpoint, bucket, key_file]) = told else { return };
+    let config = StorageConfig {
+        url: Some(url(&format!("gs://{bucket}/a/b"))),
+        endpoint: Some(endpoint.parse().unwrap()),
+        allow_http: true,
+        service_account_file: Some(key_file.into()),
+        part_size: ByteSize(PART),
+        ..StorageConfig::default()
+    };
+
+    walk(&config).await;
+}
