@@ -36,7 +36,8 @@ pub(crate) async fn handle(Call { front, request, .. }: Call<'_>, administrator:
         "total": total,
     });
     let next = page.from.saturating_add(page.limit);
-    if next < total {
+    // A page of nothing leads to itself.
+    if page.limit > 0 && next < total {
         body["next_token"] = next.into();
     }
     Ok(HttpResponse::Ok().json(body))
