@@ -178,8 +178,20 @@ fn key(blob: &str) -> Result<Key, ApiError> {
     Key::new(blob).map_err(|error| Failure::internal(error.to_string()).into())
 }
 
+/// Whether a part is asked for of content whose size nobody knows yet: where it ends cannot be
+/// told before all has arrived. All of it from its first byte on, as players begin, is no part.
+pub(crate) fn is_cut_unseen(request: &HttpRequest, media: &RemoteMedia) -> bool {
+    const UNKNOWN: u64 = u64::MAX;
+    let is_part = match wanted(request, "", UNKNOWN) {
+        Wanted::Part(part) => part != (0..UNKNOWN),
+        Wanted::Parts(_) => true,
+        Wanted::All | Wanted::Unsatisfiable => false,
+    };
+    media.size_bytes.is_none() && is_part
+}
+
 /// Content of another server, while it arrives. A part of it begins when its first byte is
-/// there; of content whose size is not known, and in several parts, all is sent.
+/// there; several parts are sent as the whole.
 pub(crate) async fn arriving(
     front: &Front,
     request: &HttpRequest,

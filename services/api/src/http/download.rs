@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_web::HttpRequest;
+use futures_util::TryStreamExt;
 use heliograph_catalog::{Lookup, MediaRecord};
 use heliograph_matrix::Requester;
 use heliograph_proto::{Fetch, RemoteMedia};
@@ -84,8 +85,19 @@ async fn respond(front: &Front, request: &HttpRequest, asked: Asked) -> Outcome 
     let name = params::text_segment(request, "file_name").and_then(|name| FileName::new(&name));
     match find(front, &mxc, &asked, wait).await? {
         Found::Stored(record) => deliver::stored(front, request, &record, name.as_ref(), asked.caching).await,
+        Found::Arriving(media) if deliver::is_cut_unseen(request, &media) => {
+            await_copy(front, &asked, media).await?;
+            let record = front.catalog.find(&mxc).await?.ok_or_else(Failure::not_found)?;
+            deliver::stored(front, request, &record, name.as_ref(), asked.caching).await
+        }
         Found::Arriving(media) => deliver::arriving(front, request, &asked, media, name.as_ref()).await,
     }
+}
+
+/// Waits until what arrives is here as a whole: its body ends when the copy is durable.
+pub(crate) async fn await_copy(front: &Front, asked: &Asked, media: RemoteMedia) -> Result<(), ApiError> {
+    let body = front.limits.meter(&asked.caller, media.size_bytes, media.body).await?;
+    Ok(body.try_for_each(|_| std::future::ready(Ok(()))).await?)
 }
 
 /// Where content is.

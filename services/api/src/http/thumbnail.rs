@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use futures_util::TryStreamExt;
 use heliograph_catalog::thumbnail_key;
 use heliograph_matrix::Requester;
 use heliograph_proto::{Render, Thumbnail};
@@ -64,9 +63,7 @@ async fn find(
     wait: Duration,
 ) -> Result<Thumbnail, ApiError> {
     if let Found::Arriving(media) = download::find(front, &mxc, &asked, wait).await? {
-        let body = front.limits.meter(&asked.caller, media.size_bytes, media.body).await?;
-        // The body ends when the copy is durable.
-        body.try_for_each(|_| std::future::ready(Ok(()))).await?;
+        download::await_copy(front, &asked, media).await?;
     }
     stored_or_rendered(front, &asked.caller, mxc, spec).await
 }
