@@ -16,7 +16,7 @@ use actix_web::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt, stream};
-use heliograph_blobs::Key;
+use heliograph_blobs::{BlobError, Key};
 use heliograph_catalog::MediaRecord;
 use heliograph_proto::{MediaBody, RemoteMedia};
 use heliograph_types::{ContentType, ErrorCode, Failure, FileName};
@@ -142,10 +142,17 @@ pub(crate) async fn open(front: &Front, record: &MediaRecord, part: Range<u64>) 
         Err(error) if error.is_not_found() => return Err(gone(record)),
         pieces => pieces?,
     };
-    Ok(Opened::Stream(Box::pin(pieces.map_err(|error| {
+    Ok(Opened::Stream(Box::pin(pieces.map_err(broke_off))))
+}
+
+/// The store failed in the middle; unless the content was just deleted, that is a fault.
+pub(crate) fn broke_off(error: BlobError) -> actix_web::Error {
+    if error.is_not_found() {
+        tracing::info!(%error, "a download broke off: the content is gone");
+    } else {
         tracing::error!(%error, "a download broke off");
-        actix_web::Error::from(ApiError::Failure(error.into()))
-    }))))
+    }
+    ApiError::Failure(error.into()).into()
 }
 
 /// It was deleted since its record was read, or the store has lost it: a warning each time is

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use heliograph_blobs::{BlobStore, Key};
 
-use crate::{error::ApiError, http::multipart::random_boundary};
+use crate::{deliver, http::multipart::random_boundary};
 
 /// What is to be sent in parts.
 pub(crate) struct Content {
@@ -65,10 +65,7 @@ pub(crate) fn answer(
             Ok::<_, heliograph_blobs::BlobError>(stream::once(async { Ok(head) }).chain(pieces))
         }
     });
-    let pieces = pieces.try_flatten().map_err(|error| {
-        tracing::error!(%error, "a download in parts broke off");
-        actix_web::Error::from(ApiError::Failure(error.into()))
-    });
+    let pieces = pieces.try_flatten().map_err(deliver::broke_off);
     let end = stream::once(async move { Ok(end) });
     answer.body(SizedStream::new(length, Box::pin(pieces.chain(end))))
 }
