@@ -185,7 +185,7 @@ mod tests {
         let transaction = database.begin_write().unwrap();
         let mut tables = LedgerTables::open(&transaction).unwrap();
         let period = Period::new(Duration::from_secs(32));
-        for name in ["account", "account\0", "accoun"] {
+        for name in ["account", "account\0", "acc"] {
             tables.spend(name, 0, 1).unwrap();
             tables.keep_claim(name, "claim", 1, Timestamp::from_millis(1)).unwrap();
         }
@@ -200,6 +200,6 @@ mod tests {
         let standing = tables.standing("account", None).unwrap();
         assert_eq!((standing.slots.len(), standing.claimed.files), (7, 2));
         assert_eq!(tables.standing("account\0", None).unwrap().slots.len(), 1);
-        assert_eq!(tables.standing("accoun", None).unwrap().claimed.files, 1);
+        assert_eq!(tables.standing("acc", None).unwrap().claimed.files, 1);
     }
 }
