@@ -228,7 +228,9 @@ fn json_answers(answer: &Answer, asked: Option<&Asked>) -> Result<(), String> {
     }
     let body: Value = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
     let Some(next) = body["next_token"].as_u64() else { return Ok(()) };
-    let from = asked.and_then(|asked| asked.target.split(['?', '&']).find_map(|pair| pair.strip_prefix("from=")));
+    // Another `?` belongs to a name or a value.
+    let query = asked.and_then(|asked| asked.target.split_once('?')).map_or("", |(_, query)| query);
+    let from = query.split('&').find_map(|pair| pair.strip_prefix("from="));
     let from: u64 = from.map_or(Some(0), |from| from.parse().ok()).unwrap_or(0);
     ensure(next > from, || format!("page {next} follows {from}"))
 }
