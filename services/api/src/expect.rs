@@ -3,7 +3,6 @@
 //!
 //! The endpoint checks all of it again, and more; what it needs of this is remembered.
 
-use crate::{auth, error::ApiError, headers, params::Query, receive, server::Front};
 use actix_http::{Request, Response};
 use actix_web::{
     HttpMessage, HttpResponse,
@@ -13,6 +12,8 @@ use actix_web::{
         header::{CONNECTION, HeaderValue},
     },
 };
+
+use crate::{auth, error::ApiError, headers, params::Query, receive, server::Front};
 
 /// The request, if its body is welcome.
 pub(crate) async fn admit(front: &Front, request: Request) -> Result<Request, Response<BoxBody>> {

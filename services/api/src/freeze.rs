@@ -28,9 +28,4 @@ impl Freeze {
     pub(crate) fn admits_new(&self, mxc: &Mxc) -> bool {
         self.since.is_none() || self.exempt.contains(mxc)
     }
-
-    /// Whether a medium of this age needs a token.
-    pub(crate) fn needs_token(&self, record: &MediaRecord) -> bool {
-        !self.admits(record)
-    }
 }

@@ -12,7 +12,7 @@ use heliograph_blobs::BlobStore;
 use heliograph_catalog::{Catalog, Change, thumbnails_prefix};
 use heliograph_matrix::{HomeserverConfig, Homeservers, SigningKey, TokenChecker};
 use heliograph_proto::{FederationService, ThumbnailService, UploadService};
-use heliograph_types::{Clock, Mxc, ServerName};
+use heliograph_types::{Clock, ServerName};
 use tokio::sync::{Semaphore, broadcast::error::RecvError};
 use tokio_util::sync::CancellationToken;
 
@@ -67,12 +67,6 @@ impl Front {
     /// Whether a reverse proxy of ours connects from here.
     pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
         self.config.proxies.iter().any(|range| range.contains(&address))
-    }
-
-    /// Forgets all that is remembered of a medium here.
-    pub(crate) fn forget(&self, mxc: &Mxc) {
-        self.catalog.forget(mxc);
-        self.hot.forget(thumbnails_prefix(mxc).as_str());
     }
 
     /// Lets go of what changes elsewhere. Content is only given out after a look at its record,

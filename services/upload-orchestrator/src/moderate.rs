@@ -62,7 +62,7 @@ async fn change(shared: &Arc<Shared>, Moderate { mxc, action, moderator }: &Mode
     let verdict = Verdict { by: moderator.clone(), at: shared.clock.now() };
     let Some(changed) = decide(&record, *action, verdict) else { return Ok(false) };
     if changed.deleted.is_some() {
-        shared.catalog.mark_for_removal(blob_id(&record), &marker(&record, shared.clock.now())).await?;
+        shared.catalog.mark_for_removal(record.blob_id(), &marker(&record, shared.clock.now())).await?;
     }
     shared.catalog.replace(&changed).await?;
     if changed.deleted.is_some() {
@@ -88,7 +88,7 @@ fn decide(record: &MediaRecord, action: Action, verdict: Verdict) -> Option<Medi
 
 /// A deletion that was interrupted can be asked for again.
 async fn finish_deletion(shared: &Arc<Shared>, record: &MediaRecord, action: Action) -> Result<bool, Failure> {
-    let is_unfinished = shared.catalog.find_marker(blob_id(record)).await?.is_some();
+    let is_unfinished = shared.catalog.find_marker(record.blob_id()).await?.is_some();
     if action != Action::Delete || !is_unfinished {
         return Err(Failure::not_found());
     }
@@ -98,7 +98,7 @@ async fn finish_deletion(shared: &Arc<Shared>, record: &MediaRecord, action: Act
 
 async fn erase(shared: &Shared, record: &MediaRecord) -> Result<(), Failure> {
     shared.accounts.strike(record).await;
-    let removed = discard_unless_recorded(&*shared.blobs, &shared.catalog, &record.mxc, blob_id(record)).await;
+    let removed = discard_unless_recorded(&*shared.blobs, &shared.catalog, &record.mxc, record.blob_id()).await;
     removed.map(drop).map_err(|error| {
         tracing::error!(mxc = %record.mxc, %error, "a deleted medium is not gone from the store yet");
         Failure::new(
@@ -106,10 +106,6 @@ async fn erase(shared: &Shared, record: &MediaRecord) -> Result<(), Failure> {
             "nobody gets the medium any more, but its content could not be removed yet",
         )
     })
-}
-
-fn blob_id(record: &MediaRecord) -> &str {
-    record.blob.rsplit('/').next().unwrap_or_default()
 }
 
 fn marker(record: &MediaRecord, now: Timestamp) -> Marker {

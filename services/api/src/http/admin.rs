@@ -18,16 +18,16 @@ use crate::{
     server::Front,
 };
 
-/// Has a medium changed, if the administrator may do that. Answers whether anything changed.
-async fn moderate(front: &Front, administrator: &Administrator, mxc: Mxc, action: Action) -> Result<bool, ApiError> {
+/// Has a medium changed, if the administrator may do that. What is so already is no error.
+async fn moderate(front: &Front, administrator: &Administrator, mxc: Mxc, action: Action) -> Result<(), ApiError> {
     check_authority(front, administrator, &mxc)?;
     let moderator = administrator.user_id.clone();
     let (uploads, request) = (Arc::clone(&front.uploads), Moderate { mxc: mxc.clone(), action, moderator });
     // Half a deletion would leave its other half to the sweep.
-    let changed = front.work.run_to_the_end(async move { uploads.moderate(request).await }).await?;
+    front.work.run_to_the_end(async move { uploads.moderate(request).await }).await?;
     // The others learn of it by signal; here it holds before the answer leaves.
-    front.forget(&mxc);
-    Ok(changed)
+    front.catalog.forget(&mxc);
+    Ok(())
 }
 
 /// Whoever administers one homeserver has no say about the media of another. Copies of

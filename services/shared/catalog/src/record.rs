@@ -61,6 +61,11 @@ pub struct Verdict {
 impl MediaRecord {
     /// The version of the JSON that we write.
     pub const SCHEMA: u32 = SCHEMA;
+
+    /// The id of the blob that holds the content: the last part of its key.
+    pub fn blob_id(&self) -> &str {
+        self.blob.rsplit('/').next().unwrap_or_default()
+    }
 }
 
 /// An id that was given out and has no content yet (MSC2246).

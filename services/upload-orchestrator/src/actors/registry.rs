@@ -50,13 +50,12 @@ impl Shared {
 
     /// Removes what is superfluous once the record is there. The sweep does what fails here.
     pub(crate) async fn tidy_after_commit(&self, record: &MediaRecord) {
-        let blob_id = record.blob.rsplit('/').next().unwrap_or_default();
         if record.uploader.is_some()
             && let Err(error) = self.catalog.remove_reserved(&record.mxc).await
         {
             tracing::warn!(mxc = %record.mxc, %error, "a filled reservation stays until it expires");
         }
-        if let Err(error) = self.catalog.unmark(blob_id).await {
+        if let Err(error) = self.catalog.unmark(record.blob_id()).await {
             tracing::warn!(mxc = %record.mxc, %error, "the note on a finished upload stays until the sweep");
         }
     }

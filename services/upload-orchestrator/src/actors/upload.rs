@@ -296,7 +296,7 @@ impl UploadActor {
 async fn create_record(shared: &Arc<Shared>, record: &MediaRecord, uploader: Option<&UserId>) -> Result<(), Failure> {
     check_blob(shared, record).await?;
     // Counted first: of two uploads that no longer fit together, one is refused.
-    shared.accounts.enter(record, blob_id_of(record)).await?;
+    shared.accounts.enter(record, record.blob_id()).await?;
     match shared.catalog.create(record).await {
         Ok(()) => {}
         Err(CatalogError::AlreadyExists(mxc)) => {
@@ -317,10 +317,6 @@ async fn create_record(shared: &Arc<Shared>, record: &MediaRecord, uploader: Opt
     let (shared_, record) = (Arc::clone(shared), record.clone());
     shared.in_background(async move { shared_.tidy_after_commit(&record).await });
     Ok(())
-}
-
-fn blob_id_of(record: &MediaRecord) -> &str {
-    record.blob.rsplit('/').next().unwrap_or_default()
 }
 
 /// No promise without the bytes: a blob that was removed or is not whole is not recorded.

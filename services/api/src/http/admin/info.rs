@@ -45,7 +45,7 @@ pub(super) fn describe_upload(front: &Front, record: &MediaRecord) -> Value {
         "url_cache": null,
         "last_access_ts": null,
         "quarantined_by": record.quarantined.as_ref().map(|verdict| &verdict.by),
-        "authenticated": front.freeze.needs_token(record),
+        "authenticated": !front.freeze.admits(record),
         "safe_from_quarantine": record.protected,
         "sha256": record.sha256,
     })
