@@ -21,8 +21,8 @@ pub use thumbnail::{
     ThumbnailService,
 };
 pub use upload::{
-    Action, Begin, BlobId, Commit, GrpcUploadClient, GrpcUploadServer, InvalidBlobId, ListUploads, Moderate,
-    Reservation, Reserve, Target, Ticket, UploadService, Uploads, Usage,
+    Action, Begin, BlobId, Block, Commit, Complete, GrpcUploadClient, GrpcUploadServer, InvalidBlobId, ListUploads,
+    Moderate, Presign, Reservation, Reserve, Target, Ticket, UploadService, Uploads, Usage,
 };
 
 /// The generated messages and stubs. Nothing outside this crate needs them, but the gRPC

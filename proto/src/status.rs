@@ -81,6 +81,15 @@ where
     text.parse().map_err(|error| Status::invalid_argument(format!("{text:?}: {error}")))
 }
 
+/// The same for a field that may be absent.
+pub(crate) fn parse_optional<T>(text: Option<&str>) -> Result<Option<T>, Status>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    text.map(parse).transpose()
+}
+
 /// The status for a message without one of its required parts.
 pub(crate) fn missing(field: &'static str) -> Status {
     Status::invalid_argument(format!("{field} is missing"))

@@ -3,12 +3,12 @@
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use heliograph_types::{ContentType, Failure, FileName, MediaId, Mxc, ServerName, Timestamp, UserId};
+use heliograph_types::{ContentType, Failure, FileName, MediaId, Mxc, ServerName, StoreName, Timestamp, UserId};
 use tonic::{Request, Response, Status};
 
 use crate::{
     link::{Connection, Link},
-    status::{missing, parse, to_failure, to_status},
+    status::{missing, parse, parse_optional, to_failure, to_status},
     wire::upload as wire,
 };
 
@@ -50,6 +50,8 @@ pub struct Reserve {
     pub server_name: ServerName,
     /// Who may fill the id.
     pub uploader: UserId,
+    /// The store that the content is to be put into; `None` for the usual one.
+    pub store: Option<StoreName>,
 }
 
 /// An id that waits for its content.
@@ -59,6 +61,33 @@ pub struct Reservation {
     pub mxc: Mxc,
     /// From then on the id is gone, unless it was filled.
     pub unused_expires_at: Timestamp,
+    /// Where the content can be put without us, by `PUT`, until the id is gone; then the upload
+    /// is to be completed (MSC3870). `None` if it has to come through us.
+    pub upload_url: Option<String>,
+}
+
+/// Asks where the content of a reserved id can be put without us (MSC3870).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presign {
+    /// The id.
+    pub mxc: Mxc,
+    /// Who asks.
+    pub uploader: UserId,
+    /// The store that it is to be put into; `None` for the usual one.
+    pub store: Option<StoreName>,
+}
+
+/// Makes what was put into a store without us the content of its id (MSC3870).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complete {
+    /// The id.
+    pub mxc: Mxc,
+    /// Who asks.
+    pub uploader: UserId,
+    /// The store that it was put into; `None` for the usual one.
+    pub store: Option<StoreName>,
+    /// What the uploader calls it.
+    pub file_name: Option<FileName>,
 }
 
 /// What an upload fills.
@@ -81,6 +110,8 @@ pub struct Begin {
     pub uploader: Option<UserId>,
     /// The size that the caller announced.
     pub declared_bytes: Option<u64>,
+    /// The store that it goes into; `None` for the usual one.
+    pub store: Option<StoreName>,
 }
 
 /// The right to write one blob and to commit it.
@@ -88,8 +119,14 @@ pub struct Begin {
 pub struct Ticket {
     /// The id that is being filled.
     pub mxc: Mxc,
-    /// The blob to write. Nobody else writes it.
+    /// The upload, and the blob to write. Nobody else writes it.
     pub blob_id: BlobId,
+    /// The key of the blob in the store.
+    pub blob: String,
+    /// Who uploads; `None` for copies of remote media.
+    pub uploader: Option<UserId>,
+    /// Whether the id was given out before.
+    pub is_reserved: bool,
     /// Outranks every earlier owner's of the same id.
     pub fence: u64,
     /// More than this must not be written.
@@ -112,14 +149,16 @@ pub struct Commit {
     pub ticket: Ticket,
     /// What was written.
     pub size_bytes: u64,
-    /// Its digest.
-    pub sha256: [u8; 32],
+    /// Its digest; `None` if nobody has read all of it.
+    pub sha256: Option<[u8; 32]>,
     /// What the uploader, or the origin, says that it is.
     pub content_type: ContentType,
     /// What its first bytes say that it is, if they say anything.
     pub sniffed_type: Option<ContentType>,
     /// What the uploader, or the origin, calls it.
     pub file_name: Option<FileName>,
+    /// Whether the uploader put it into the store without us (MSC3870).
+    pub is_direct: bool,
 }
 
 /// What a moderator does with a medium.
@@ -146,6 +185,19 @@ pub struct Moderate {
     pub action: Action,
     /// Who wants it.
     pub moderator: UserId,
+}
+
+/// Asks that content with this digest neither comes in nor goes out any more, or takes that back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Which.
+    pub sha256: [u8; 32],
+    /// False takes it back.
+    pub is_blocked: bool,
+    /// Who wants it.
+    pub moderator: UserId,
+    /// Why, for other moderators.
+    pub reason: Option<String>,
 }
 
 /// What a user has stored, and may store.
@@ -191,6 +243,20 @@ pub trait UploadService: Send + Sync + 'static {
     /// `LimitExceeded` when the uploader has too many such ids.
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Failure>;
 
+    /// Where the content of a reserved id can be put without us (MSC3870).
+    ///
+    /// Errors as those of `begin`, and `NotFound` for a store that there is not; `Unrecognized` if
+    /// content has to come through us.
+    async fn presign(&self, request: Presign) -> Result<String, Failure>;
+
+    /// Makes what was put into a store without us the content of its id (MSC3870). May be called
+    /// again after success. When this answers, the content can no longer be changed, and bytes and
+    /// record are durable.
+    ///
+    /// Errors as those of `begin`, and `NothingUploaded` if nothing is there yet, `TooLarge` for
+    /// what is too large and gone now, `Forbidden` for content that is not wanted.
+    async fn complete(&self, request: Complete) -> Result<(), Failure>;
+
     /// Admits an upload.
     ///
     /// `NotFound` for an id that nobody reserved or that has expired, `Forbidden` for
@@ -215,6 +281,10 @@ pub trait UploadService: Send + Sync + 'static {
     /// `NotFound` without such a medium; only ours can be protected or deleted.
     async fn moderate(&self, request: Moderate) -> Result<bool, Failure>;
 
+    /// Blocks content by its digest, or takes that back. Durable, and told to every instance,
+    /// when answered.
+    async fn block(&self, request: Block) -> Result<(), Failure>;
+
     /// What a user has stored, and may store. `Unavailable` while that cannot be known.
     async fn usage(&self, user_id: &UserId) -> Result<Usage, Failure>;
 
@@ -236,25 +306,51 @@ impl GrpcUploadServer {
 #[async_trait]
 impl wire::upload_service_server::UploadService for GrpcUploadServer {
     async fn reserve(&self, request: Request<wire::ReserveRequest>) -> Result<Response<wire::ReserveResponse>, Status> {
-        let wire::ReserveRequest { server_name, uploader } = request.into_inner();
-        let request = Reserve { server_name: parse(&server_name)?, uploader: parse(&uploader)? };
-        let Reservation { mxc, unused_expires_at } = self.0.reserve(request).await.map_err(to_status)?;
+        let wire::ReserveRequest { server_name, uploader, store } = request.into_inner();
+        let (server_name, uploader) = (parse(&server_name)?, parse(&uploader)?);
+        let request = Reserve { server_name, uploader, store: parse_optional(store.as_deref())? };
+        let Reservation { mxc, unused_expires_at, upload_url } = self.0.reserve(request).await.map_err(to_status)?;
         Ok(Response::new(wire::ReserveResponse {
             media_id: mxc.media_id.to_string(),
             unused_expires_at_ms: unused_expires_at.as_millis(),
+            upload_url,
         }))
     }
 
+    async fn presign(&self, request: Request<wire::PresignRequest>) -> Result<Response<wire::PresignResponse>, Status> {
+        let wire::PresignRequest { mxc, uploader, store } = request.into_inner();
+        let (mxc, uploader) = (parse(&mxc)?, parse(&uploader)?);
+        let request = Presign { mxc, uploader, store: parse_optional(store.as_deref())? };
+        let upload_url = self.0.presign(request).await.map_err(to_status)?;
+        Ok(Response::new(wire::PresignResponse { upload_url }))
+    }
+
+    async fn complete(
+        &self,
+        request: Request<wire::CompleteRequest>,
+    ) -> Result<Response<wire::CompleteResponse>, Status> {
+        let wire::CompleteRequest { mxc, uploader, store, file_name } = request.into_inner();
+        let request = Complete {
+            mxc: parse(&mxc)?,
+            uploader: parse(&uploader)?,
+            store: parse_optional(store.as_deref())?,
+            file_name: file_name.as_deref().and_then(FileName::new),
+        };
+        self.0.complete(request).await.map_err(to_status)?;
+        Ok(Response::new(wire::CompleteResponse {}))
+    }
+
     async fn begin(&self, request: Request<wire::BeginRequest>) -> Result<Response<wire::BeginResponse>, Status> {
-        let wire::BeginRequest { target, uploader, declared_bytes } = request.into_inner();
+        let wire::BeginRequest { target, uploader, declared_bytes, store } = request.into_inner();
         let request = Begin {
             target: match target.ok_or_else(|| missing("target"))? {
                 wire::begin_request::Target::NewFor(server_name) => Target::New(parse(&server_name)?),
                 wire::begin_request::Target::ReservedMxc(mxc) => Target::Reserved(parse(&mxc)?),
                 wire::begin_request::Target::RemoteMxc(mxc) => Target::Remote(parse(&mxc)?),
             },
-            uploader: uploader.as_deref().map(parse).transpose()?,
+            uploader: parse_optional(uploader.as_deref())?,
             declared_bytes,
+            store: parse_optional(store.as_deref())?,
         };
         let ticket = self.0.begin(request).await.map_err(to_status)?;
         Ok(Response::new(wire::BeginResponse { ticket: Some(ticket.into()) }))
@@ -274,10 +370,14 @@ impl wire::upload_service_server::UploadService for GrpcUploadServer {
         let request = Commit {
             ticket: message.ticket.try_into_ticket()?,
             size_bytes: message.size_bytes,
-            sha256: message.sha256.as_ref().try_into().map_err(|_| missing("sha256"))?,
+            sha256: message
+                .sha256
+                .map(|sha256| sha256.as_ref().try_into().map_err(|_| missing("sha256")))
+                .transpose()?,
             content_type: parse(&message.content_type)?,
-            sniffed_type: message.sniffed_type.as_deref().map(parse).transpose()?,
+            sniffed_type: parse_optional(message.sniffed_type.as_deref())?,
             file_name: message.file_name.as_deref().and_then(FileName::new),
+            is_direct: message.is_direct,
         };
         self.0.commit(request).await.map_err(to_status)?;
         Ok(Response::new(wire::CommitResponse {}))
@@ -297,6 +397,14 @@ impl wire::upload_service_server::UploadService for GrpcUploadServer {
         let request = Moderate { mxc: parse(&message.mxc)?, action, moderator: parse(&message.moderator)? };
         let changed = self.0.moderate(request).await.map_err(to_status)?;
         Ok(Response::new(wire::ModerateResponse { changed }))
+    }
+
+    async fn block(&self, request: Request<wire::BlockRequest>) -> Result<Response<wire::BlockResponse>, Status> {
+        let wire::BlockRequest { sha256, is_blocked, moderator, reason } = request.into_inner();
+        let sha256 = sha256.as_ref().try_into().map_err(|_| missing("sha256"))?;
+        let request = Block { sha256, is_blocked, moderator: parse(&moderator)?, reason };
+        self.0.block(request).await.map_err(to_status)?;
+        Ok(Response::new(wire::BlockResponse {}))
     }
 
     async fn usage(&self, request: Request<wire::UsageRequest>) -> Result<Response<wire::UsageResponse>, Status> {
@@ -345,9 +453,17 @@ impl From<Action> for wire::Action {
 }
 
 impl From<Ticket> for wire::Ticket {
-    fn from(Ticket { mxc, blob_id, fence, max_bytes, idle_timeout }: Ticket) -> Self {
-        let idle_timeout_ms = u64::try_from(idle_timeout.as_millis()).unwrap_or(u64::MAX);
-        Self { mxc: mxc.to_string(), blob_id: blob_id.to_string(), fence, max_bytes, idle_timeout_ms }
+    fn from(ticket: Ticket) -> Self {
+        Self {
+            mxc: ticket.mxc.to_string(),
+            blob_id: ticket.blob_id.to_string(),
+            fence: ticket.fence,
+            max_bytes: ticket.max_bytes,
+            idle_timeout_ms: u64::try_from(ticket.idle_timeout.as_millis()).unwrap_or(u64::MAX),
+            blob: ticket.blob,
+            uploader: ticket.uploader.map(|user| user.to_string()),
+            is_reserved: ticket.is_reserved,
+        }
     }
 }
 
@@ -357,9 +473,17 @@ trait TryIntoTicket {
 
 impl TryIntoTicket for Option<wire::Ticket> {
     fn try_into_ticket(self) -> Result<Ticket, Status> {
-        let wire::Ticket { mxc, blob_id, fence, max_bytes, idle_timeout_ms } = self.ok_or_else(|| missing("ticket"))?;
-        let idle_timeout = Duration::from_millis(idle_timeout_ms);
-        Ok(Ticket { mxc: parse(&mxc)?, blob_id: parse(&blob_id)?, fence, max_bytes, idle_timeout })
+        let ticket = self.ok_or_else(|| missing("ticket"))?;
+        Ok(Ticket {
+            mxc: parse(&ticket.mxc)?,
+            blob_id: parse(&ticket.blob_id)?,
+            blob: ticket.blob,
+            uploader: parse_optional(ticket.uploader.as_deref())?,
+            is_reserved: ticket.is_reserved,
+            fence: ticket.fence,
+            max_bytes: ticket.max_bytes,
+            idle_timeout: Duration::from_millis(ticket.idle_timeout_ms),
+        })
     }
 }
 
@@ -377,13 +501,35 @@ impl GrpcUploadClient {
 #[async_trait]
 impl UploadService for GrpcUploadClient {
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Failure> {
-        let Reserve { server_name, uploader } = request;
-        let message = wire::ReserveRequest { server_name: server_name.to_string(), uploader: uploader.to_string() };
+        let Reserve { server_name, uploader, store } = request;
+        let message = wire::ReserveRequest {
+            server_name: server_name.to_string(),
+            uploader: uploader.to_string(),
+            store: store.map(|store| store.to_string()),
+        };
         let answer = self.0.clone().reserve(message).await.map_err(to_failure)?.into_inner();
         Ok(Reservation {
             mxc: Mxc { server_name, media_id: parse(&answer.media_id).map_err(to_failure)? },
             unused_expires_at: Timestamp::from_millis(answer.unused_expires_at_ms),
+            upload_url: answer.upload_url,
         })
+    }
+
+    async fn presign(&self, Presign { mxc, uploader, store }: Presign) -> Result<String, Failure> {
+        let store = store.map(|store| store.to_string());
+        let message = wire::PresignRequest { mxc: mxc.to_string(), uploader: uploader.to_string(), store };
+        Ok(self.0.clone().presign(message).await.map_err(to_failure)?.into_inner().upload_url)
+    }
+
+    async fn complete(&self, request: Complete) -> Result<(), Failure> {
+        let message = wire::CompleteRequest {
+            mxc: request.mxc.to_string(),
+            uploader: request.uploader.to_string(),
+            store: request.store.map(|store| store.to_string()),
+            file_name: request.file_name.map(|name| name.to_string()),
+        };
+        self.0.clone().complete(message).await.map_err(to_failure)?;
+        Ok(())
     }
 
     async fn begin(&self, request: Begin) -> Result<Ticket, Failure> {
@@ -396,6 +542,7 @@ impl UploadService for GrpcUploadClient {
             target: Some(target),
             uploader: request.uploader.map(|user| user.to_string()),
             declared_bytes: request.declared_bytes,
+            store: request.store.map(|store| store.to_string()),
         };
         let answer = self.0.clone().begin(message).await.map_err(to_failure)?.into_inner();
         answer.ticket.try_into_ticket().map_err(to_failure)
@@ -411,10 +558,11 @@ impl UploadService for GrpcUploadClient {
         let message = wire::CommitRequest {
             ticket: Some(request.ticket.into()),
             size_bytes: request.size_bytes,
-            sha256: request.sha256.to_vec().into(),
+            sha256: request.sha256.map(|sha256| sha256.to_vec().into()),
             content_type: request.content_type.to_string(),
             sniffed_type: request.sniffed_type.map(|kind| kind.to_string()),
             file_name: request.file_name.map(|name| name.to_string()),
+            is_direct: request.is_direct,
         };
         self.0.clone().commit(message).await.map_err(to_failure)?;
         Ok(())
@@ -428,6 +576,13 @@ impl UploadService for GrpcUploadClient {
         let action = wire::Action::from(action).into();
         let message = wire::ModerateRequest { mxc: mxc.to_string(), action, moderator: moderator.to_string() };
         Ok(self.0.clone().moderate(message).await.map_err(to_failure)?.into_inner().changed)
+    }
+
+    async fn block(&self, Block { sha256, is_blocked, moderator, reason }: Block) -> Result<(), Failure> {
+        let (sha256, moderator) = (sha256.to_vec().into(), moderator.to_string());
+        let message = wire::BlockRequest { sha256, is_blocked, moderator, reason };
+        self.0.clone().block(message).await.map_err(to_failure)?;
+        Ok(())
     }
 
     async fn usage(&self, user_id: &UserId) -> Result<Usage, Failure> {

@@ -178,7 +178,7 @@ both_shapes! {
         }
 
         eventually("no byte of them is left", async || {
-            ["blobs", "thumbs", "incoming", "reserved"].iter().all(|prefix| deployment.stored(prefix).is_empty()).then_some(())
+            ["blobs", "thumbs", "refs", "removals", "reserved"].iter().all(|prefix| deployment.stored(prefix).is_empty()).then_some(())
         })
         .await;
         let again = deployment.bob().put(&id, "again").await;

@@ -9,7 +9,7 @@ use std::{
 use heliograph_tests::{Deployment, Setup, Shape, installed, jpeg, node, run};
 
 /// Runs a script of `tests/browser`, which fails by its exit status.
-async fn browse(script: &str, deployment: &Deployment, environment: &[(&str, &str)]) {
+pub(crate) async fn browse(script: &str, deployment: &Deployment, environment: &[(&str, &str)]) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser").join(script);
     let mut command = node(&file);
     command

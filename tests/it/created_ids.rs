@@ -102,7 +102,7 @@ both_shapes! {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         }
-        eventually("no upload is left", async || deployment.stored("incoming").is_empty().then_some(())).await;
+        eventually("no upload is left", async || (deployment.uploads_in_progress().await == 0).then_some(())).await;
     }
 
     async fn a_user_cannot_reserve_without_end(shape: Shape) {

@@ -250,7 +250,7 @@ both_shapes! {
 
         assert!(end.is_err(), "the client was told that it has the whole file");
         eventually("nothing is kept", async || {
-            ["records", "blobs", "incoming"].iter().all(|prefix| network.here.stored(prefix).is_empty()).then_some(())
+            ["records", "blobs"].iter().all(|prefix| network.here.stored(prefix).is_empty()).then_some(())
         })
         .await;
     }

@@ -10,6 +10,7 @@ mod checklist;
 mod clients;
 mod crash;
 mod created_ids;
+mod direct;
 mod documents;
 mod federation;
 mod freeze;

@@ -23,13 +23,19 @@ pub(crate) struct Network {
 impl Network {
     /// Starts it, with so many `others`.
     pub(crate) async fn start(shape: Shape, others: u8) -> Self {
+        Self::with(shape, others, |setup| setup).await
+    }
+
+    /// The same with other settings of Heliograph.
+    pub(crate) async fn with(shape: Shape, others: u8, change: impl FnOnce(Setup) -> Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new(folder.path());
         let names: Vec<_> = (2..3 + others).map(|last| format!("127.0.0.{last}:{}", free_port())).collect();
         let synapses = start_synapses(&names, &authority, folder.path());
         let key = synapses[0].signing_key();
         let setup = Setup::new(shape).server_name(&names[0]).trusts(&authority.file());
-        let heliograph = setup.homeserver(&format!("http://{}", synapses[0].address()), &key).start().await;
+        let setup = setup.homeserver(&format!("http://{}", synapses[0].address()), &key);
+        let heliograph = change(setup).start().await;
         for synapse in &synapses {
             synapse.ready().await;
         }

@@ -27,7 +27,7 @@ async fn delete(deployment: &Deployment, id: &str) {
 async fn assert_stored(deployment: &Deployment, files: usize) {
     eventually("the store has what is counted and nothing else", async || {
         let found = ["records", "blobs"].map(|prefix| deployment.stored(prefix).len());
-        (found == [files; 2] && deployment.stored("incoming").is_empty()).then_some(())
+        (found == [files; 2] && deployment.uploads_in_progress().await == 0).then_some(())
     })
     .await;
 }

@@ -339,6 +339,18 @@ impl Deployment {
         self.folder.path()
     }
 
+    /// Uploads that were admitted and are neither complete nor given up, by the metrics.
+    pub async fn uploads_in_progress(&self) -> u64 {
+        let mut sum = 0;
+        for address in self.health_addresses() {
+            let metrics = Client::plain(address, "").get("/metrics").await.ok();
+            let metrics = String::from_utf8_lossy(&metrics).into_owned();
+            let values = metrics.lines().filter_map(|line| line.strip_prefix("heliograph_uploads_in_progress "));
+            sum += values.filter_map(|value| value.parse::<u64>().ok()).sum::<u64>();
+        }
+        sum
+    }
+
     /// What lies in the store below a key, as relative paths.
     pub fn stored(&self, prefix: &str) -> Vec<String> {
         let mut found = Vec::new();

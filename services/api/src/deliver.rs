@@ -40,7 +40,7 @@ pub(crate) async fn stored(
     name: Option<&FileName>,
     caching: Caching,
 ) -> Result<HttpResponse, ApiError> {
-    let etag = etag(&record.sha256);
+    let etag = etag(record);
     if is_unchanged(request, &etag) {
         return Ok(not_modified(&etag, caching));
     }
@@ -287,9 +287,13 @@ pub(crate) fn thumbnail_disposition(content_type: &ContentType) -> String {
     format!("inline; filename=thumbnail.{extension}")
 }
 
-/// A strong tag from the digest of the content, the same on every instance and path.
-fn etag(sha256: &str) -> String {
-    format!("\"{}\"", URL_SAFE_NO_PAD.encode(hex::decode(sha256).unwrap_or_default()))
+/// A strong tag from the digest of the content, the same on every instance and path. Content that
+/// nobody has read is known by its upload.
+fn etag(record: &MediaRecord) -> String {
+    match hex::decode(&record.sha256) {
+        Ok(digest) if !digest.is_empty() => format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest)),
+        _ => format!("\"{}\"", record.upload.as_deref().unwrap_or(&record.blob)),
+    }
 }
 
 fn is_unchanged(request: &HttpRequest, etag: &str) -> bool {

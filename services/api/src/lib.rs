@@ -60,6 +60,8 @@ pub struct Deps {
     pub limits: LimitsConfig,
     /// Where limits are counted.
     pub state: State,
+    /// Whether clients may put content straight into the store (MSC3870).
+    pub direct_uploads: bool,
     /// Whether anybody has a quota.
     pub has_quotas: bool,
     /// The homeservers, for what is only passed on.

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, str::FromStr, time::Duration};
 
 use actix_web::HttpRequest;
-use heliograph_types::{ErrorCode, Failure, Mxc};
+use heliograph_types::{ErrorCode, Failure, Mxc, StoreName};
 use percent_encoding::percent_decode_str;
 
 use crate::{auth::Signer, error::ApiError, server::Front};
@@ -79,6 +79,14 @@ fn decode(text: &str) -> Cow<'static, str> {
 
 fn invalid(name: &str, expected: &str) -> ApiError {
     ApiError::new(ErrorCode::InvalidParam, format!("{name} must be {expected}"))
+}
+
+/// The store that content is to be put into, if it is not the usual one: an extension of ours, for
+/// points of presence.
+pub(crate) fn store(request: &HttpRequest) -> Result<Option<StoreName>, ApiError> {
+    let query = Query::of(request);
+    let name = query.find(&["org.heliograph.store"]);
+    name.map(|name| name.parse().map_err(|_| invalid("org.heliograph.store", "the name of a store"))).transpose()
 }
 
 /// The medium that the path names. What is not valid is not found: nobody has it.

@@ -11,8 +11,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
-use heliograph_blobs::{BlobError, BlobWriter, Observed, Observer};
-use heliograph_catalog::blob_key;
+use heliograph_blobs::{BlobError, BlobWriter, Key, Observed, Observer};
 use heliograph_proto::{Begin, Commit, Ticket, UploadService};
 use heliograph_types::{ContentType, ErrorCode, Failure, FileName, Mxc};
 
@@ -46,10 +45,15 @@ pub(crate) async fn upload(
     let upload = Upload::begin(front, begin).await?;
     // Only now: what is refused for its size costs nothing.
     front.limits.upload_bytes(caller, declared_bytes.unwrap_or(STEP_BYTES)).await?;
-    let writer = front.blobs.begin(&blob_key(upload.ticket().blob_id.as_str())).await?;
+    let writer = front.blobs.begin(&blob_of(upload.ticket())?).await?;
     let mut meter = Meter { caller, is_counted: declared_bytes.is_some(), uncounted_bytes: 0 };
     let received = receive(front, upload.ticket(), &mut meter, writer, body).await?;
     upload.finish(received, described).await
+}
+
+/// The key of the blob that is to be written.
+fn blob_of(ticket: &Ticket) -> Result<Key, Failure> {
+    Key::new(ticket.blob.as_str()).map_err(|error| Failure::internal(error.to_string()))
 }
 
 /// The size that these headers announce, if they do.
@@ -180,10 +184,11 @@ impl Upload {
         let commit = Commit {
             ticket,
             size_bytes: received.observed.size_bytes,
-            sha256: received.observed.sha256,
+            sha256: Some(received.observed.sha256),
             content_type: described.content_type,
             sniffed_type: received.observed.sniffed_type,
             file_name: described.file_name,
+            is_direct: false,
         };
         let completion = complete(Arc::clone(&self.uploads), received.writer, commit);
         self.work.run_to_the_end(completion).await?;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use heliograph_blobs::{BlobStore, BlobWriter, Key, Observed, Observer};
-use heliograph_catalog::{Catalog, MediaRecord, blob_key};
+use heliograph_catalog::{Catalog, MediaRecord};
 use heliograph_proto::{Begin, Commit, Fetch, Target, Ticket, UploadService};
 use heliograph_types::{ErrorCode, Failure, Mxc};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -98,7 +98,7 @@ impl Fetcher {
     ) -> Result<Turn, FetchError> {
         let mut has_waited = false;
         loop {
-            let begin = Begin { target: Target::Remote(mxc.clone()), uploader: None, declared_bytes };
+            let begin = Begin { target: Target::Remote(mxc.clone()), uploader: None, declared_bytes, store: None };
             match self.uploads.begin(begin).await {
                 Ok(ticket) => return Ok(Turn::Ours { ticket, has_waited }),
                 Err(failure) if failure.code == ErrorCode::CannotOverwriteMedia => {}
@@ -137,7 +137,8 @@ impl Fetcher {
             None => self.bounded(deadline, origin_is_late, self.asker.open(request)).await?,
         };
         content.limit(ticket.max_bytes)?;
-        let key = blob_key(ticket.blob_id.as_str());
+        let key =
+            Key::new(ticket.blob.as_str()).map_err(|error| FetchError::ours(Failure::internal(error.to_string())))?;
         let mut writer = self.blobs.begin(&key).await.map_err(FetchError::ours)?;
         pilot.head(content.head.clone());
         let arrived = AtomicU64::new(0);
@@ -246,7 +247,8 @@ fn serve_copy(record: &MediaRecord, pilot: &Pilot) -> Result<Stored, FetchError>
 fn to_commit(observed: Observed, ticket: &Ticket, head: Head) -> Commit {
     let Observed { size_bytes, sha256, sniffed_type } = observed;
     let Head { content_type, file_name, .. } = head;
-    Commit { ticket: ticket.clone(), size_bytes, sha256, content_type, sniffed_type, file_name }
+    let (ticket, sha256) = (ticket.clone(), Some(sha256));
+    Commit { ticket, size_bytes, sha256, content_type, sniffed_type, file_name, is_direct: false }
 }
 
 /// What the origin is to be told by its actor.

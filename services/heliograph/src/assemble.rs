@@ -145,6 +145,7 @@ fn serve_api(
         published_keys: identity.published_keys,
         limits: parts.settings.limits.clone(),
         state: Arc::clone(&parts.state),
+        direct_uploads: parts.settings.uploads.direct,
         has_quotas: !parts.settings.quotas.is_empty(),
         homeservers: identity.homeservers,
         tokens: identity.tokens,

@@ -4,6 +4,20 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use bytesize::ByteSize;
 
+heliograph_settings::choice! {
+    /// How much is read of content that came into the store without us.
+    pub enum DirectInspection {
+        /// Nothing.
+        None = "none",
+        /// The beginning.
+        Head = "head",
+        /// All of it.
+        Full = "full",
+    }
+}
+
+/// No store takes a URL that was signed longer ago.
+const LONGEST_SIGNATURE: Duration = Duration::from_hours(7 * 24);
 const IN_PROGRESS: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 
 heliograph_settings::settings! {
@@ -20,6 +34,18 @@ heliograph_settings::settings! {
         pub max_pending_per_user: u64 = 20,
         /// How long an id that was created may stay without content (`unused_expires_at`).
         pub unused_lifetime: Duration = Duration::from_hours(24),
+        /// Whether clients that know how may put content straight into the bucket (MSC3870): they
+        /// are given a URL with each id that they create, which works as long as the id. Clients
+        /// must be able to reach the bucket, see `storage.public_endpoint`, and browsers need
+        /// its CORS rules, see `heliograph doctor`. Needs a store in `s3://` or `gs://`.
+        pub direct: bool = false,
+        /// How much of such content is read before it is given out: `none`, its beginning
+        /// (`head`), which tells what type it is, or all of it (`full`), which tells its hash: only
+        /// then can it be stored once for several media, and be recognised as unwanted. That
+        /// costs reading it from the bucket once.
+        pub direct_inspection: DirectInspection = DirectInspection::Head,
+        /// Whether the same content, uploaded several times to one server name, is stored once.
+        pub deduplicate: bool = true,
         /// An upload of which nothing arrives for so long is given up.
         pub idle_timeout: Duration = Duration::from_mins(1),
         /// The longest that one upload may take.
@@ -40,6 +66,12 @@ impl UploadsConfig {
             found.push((
                 "staging_lifetime",
                 "must be longer than max_duration, or uploads in progress would be removed".to_owned(),
+            ));
+        }
+        if self.direct && self.unused_lifetime > LONGEST_SIGNATURE {
+            found.push((
+                "unused_lifetime",
+                "must be at most 7 days with uploads.direct: no URL works longer".to_owned(),
             ));
         }
         found

@@ -7,12 +7,14 @@
 mod accounts;
 mod actors;
 mod config;
+mod direct;
 mod discard;
 mod metrics;
 mod moderate;
 mod quota;
 mod service;
 mod session;
+mod sharing;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -25,7 +27,7 @@ use heliograph_leases::State;
 use heliograph_types::Clock;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use config::UploadsConfig;
+pub use config::{DirectInspection, UploadsConfig};
 pub use quota::QuotaConfig;
 pub use service::UploadOrchestrator;
 

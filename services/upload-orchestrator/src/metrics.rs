@@ -19,6 +19,18 @@ pub(crate) fn committed(size_bytes: u64) {
     counter!("heliograph_uploads_committed_bytes_total").increment(size_bytes);
 }
 
+/// Content of this size that was put into the store without us was committed.
+pub(crate) fn completed(size_bytes: u64) {
+    counter!("heliograph_uploads_direct_total").increment(1);
+    counter!("heliograph_uploads_direct_bytes_total").increment(size_bytes);
+}
+
+/// Content of this size was there already, and is stored once.
+pub(crate) fn shared(size_bytes: u64) {
+    counter!("heliograph_uploads_deduplicated_total").increment(1);
+    counter!("heliograph_uploads_deduplicated_bytes_total").increment(size_bytes);
+}
+
 /// An upload was refused, or given up.
 pub(crate) fn refused(reason: &'static str) {
     counter!("heliograph_uploads_refused_total", "reason" => reason).increment(1);

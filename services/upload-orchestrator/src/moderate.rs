@@ -6,12 +6,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use heliograph_catalog::{Marker, MediaRecord, Verdict};
+use heliograph_blobs::Key;
+use heliograph_catalog::{CatalogError, MediaRecord, Verdict, thumbnails_prefix};
 use heliograph_leases::Lease;
 use heliograph_proto::{Action, Moderate};
-use heliograph_types::{ErrorCode, Failure, Mxc, Timestamp};
+use heliograph_types::{ErrorCode, Failure, Mxc};
 
-use crate::{actors::registry::Shared, discard::discard_unless_recorded, metrics};
+use crate::{actors::registry::Shared, discard::remove_all, metrics, sharing};
 
 /// A change takes milliseconds, the removal of many thumbnails a little longer.
 const LEASE_TTL: Duration = Duration::from_secs(30);
@@ -61,12 +62,13 @@ async fn change(shared: &Arc<Shared>, Moderate { mxc, action, moderator }: &Mode
     }
     let verdict = Verdict { by: moderator.clone(), at: shared.clock.now() };
     let Some(changed) = decide(&record, *action, verdict) else { return Ok(false) };
+    let blob = sharing::bytes_of(&record)?;
     if changed.deleted.is_some() {
-        shared.catalog.mark_for_removal(record.blob_id(), &marker(&record, shared.clock.now())).await?;
+        sharing::note_removal(shared, mxc, &blob).await?;
     }
     shared.catalog.replace(&changed).await?;
     if changed.deleted.is_some() {
-        erase(shared, &changed).await?;
+        erase(shared, &changed, &blob).await?;
     }
     Ok(true)
 }
@@ -88,18 +90,18 @@ fn decide(record: &MediaRecord, action: Action, verdict: Verdict) -> Option<Medi
 
 /// A deletion that was interrupted can be asked for again.
 async fn finish_deletion(shared: &Arc<Shared>, record: &MediaRecord, action: Action) -> Result<bool, Failure> {
-    let is_unfinished = shared.catalog.find_marker(record.blob_id()).await?.is_some();
-    if action != Action::Delete || !is_unfinished {
+    let blob = sharing::bytes_of(record)?;
+    let note = shared.catalog.find_removal(&sharing::blob_id_of(&blob), &record.mxc).await?;
+    if action != Action::Delete || note.is_none() {
         return Err(Failure::not_found());
     }
-    erase(shared, record).await?;
+    erase(shared, record, &blob).await?;
     Ok(true)
 }
 
-async fn erase(shared: &Shared, record: &MediaRecord) -> Result<(), Failure> {
+async fn erase(shared: &Shared, record: &MediaRecord, blob: &Key) -> Result<(), Failure> {
     shared.accounts.strike(record).await;
-    let removed = discard_unless_recorded(&*shared.blobs, &shared.catalog, &record.mxc, record.blob_id()).await;
-    removed.map(drop).map_err(|error| {
+    finish_removal(shared, &record.mxc, blob).await.map(drop).map_err(|error| {
         tracing::error!(mxc = %record.mxc, %error, "a deleted medium is not gone from the store yet");
         Failure::new(
             ErrorCode::Unavailable,
@@ -108,13 +110,23 @@ async fn erase(shared: &Shared, record: &MediaRecord) -> Result<(), Failure> {
     })
 }
 
-fn marker(record: &MediaRecord, now: Timestamp) -> Marker {
-    Marker { mxc: record.mxc.clone(), uploader: record.uploader.clone(), fence: 0, began_at: now }
+/// Removes thumbnails and bytes of a medium whose removal was noted. If its record names the
+/// bytes after all, only the note goes. True if something is gone.
+pub(crate) async fn finish_removal(shared: &Shared, mxc: &Mxc, blob: &Key) -> Result<bool, CatalogError> {
+    let record = shared.catalog.find_now(mxc).await?;
+    if record.as_ref().is_some_and(|record| record.deleted.is_none() && record.blob == blob.as_str()) {
+        shared.catalog.forget_removal(&sharing::blob_id_of(blob), mxc).await?;
+        return Ok(false);
+    }
+    if record.is_some_and(|record| record.deleted.is_some()) {
+        remove_all(&*shared.blobs, &thumbnails_prefix(mxc)).await.map_err(CatalogError::Store)?;
+    }
+    sharing::remove_noted(shared, mxc, blob).await.map(|outcome| outcome == sharing::Outcome::Gone)
 }
 
 #[cfg(test)]
 mod tests {
-    use heliograph_types::ContentType;
+    use heliograph_types::{ContentType, Timestamp};
 
     use super::*;
 
@@ -131,6 +143,8 @@ mod tests {
             size_bytes: 1,
             sha256: String::new(),
             blob: "blobs/aa/x".to_owned(),
+            upload: None,
+            direct: false,
             uploader: None,
             file_name: None,
             created_at: Timestamp::from_millis(1),

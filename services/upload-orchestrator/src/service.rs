@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{Addr, MailboxError};
 use async_trait::async_trait;
-use heliograph_catalog::{Lookup, Marker, Reserved, blob_key};
+use heliograph_catalog::{Blocked, Lookup, Reserved, blob_key};
 use heliograph_leases::{Lease, State};
 use heliograph_proto::{
-    Begin, BlobId, Commit, ListUploads, Moderate, Reservation, Reserve, Target, Ticket, UploadService, Uploads, Usage,
+    Begin, BlobId, Block, Commit, Complete, ListUploads, Moderate, Presign, Reservation, Reserve, Target, Ticket,
+    UploadService, Uploads, Usage,
 };
-use heliograph_types::{ErrorCode, Failure, MediaId, Mxc, UserId};
+use heliograph_types::{ErrorCode, Failure, MediaId, Mxc, StoreName, UserId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use ulid::Ulid;
 
@@ -18,9 +19,8 @@ use crate::{
     accounts::Accounts,
     actors::{
         registry::{Registry, Shared, pending_index},
-        upload::{AbortUpload, CommitUpload, LEASE_TTL, ReportProgress, UploadActor},
+        upload::{AbortUpload, CommitUpload, LEASE_TTL, ReportProgress, UploadActor, discard},
     },
-    discard::discard_unless_recorded,
     metrics, moderate,
     quota::Quotas,
     sweep,
@@ -124,7 +124,10 @@ impl UploadOrchestrator {
         }
     }
 
-    async fn admit(&self, begin: Begin, permit: OwnedSemaphorePermit) -> Result<Ticket, Failure> {
+    /// Admits an upload, and starts its actor. Nothing is written: the key of the blob says
+    /// whose it is.
+    pub(crate) async fn admit(&self, begin: Begin, permit: OwnedSemaphorePermit) -> Result<Ticket, Failure> {
+        self.check_store(begin.store.as_ref())?;
         let max_bytes = self.limit_of(&begin.target);
         let (mxc, lease) = self.claim(&begin.target, begin.uploader.as_ref()).await?;
         if begin.declared_bytes.is_some_and(|bytes| bytes > max_bytes) {
@@ -132,64 +135,61 @@ impl UploadOrchestrator {
             metrics::refused("too_large");
             return Err(too_large(max_bytes));
         }
+        let blob_id = new_blob_id(self.shared.clock.now().as_millis());
         let ticket = Ticket {
+            blob: blob_key(&mxc, blob_id.as_str(), begin.store.as_ref()).to_string(),
             mxc,
-            blob_id: new_blob_id(self.shared.clock.now().as_millis()),
+            blob_id,
+            uploader: begin.uploader,
+            is_reserved: matches!(begin.target, Target::Reserved(_)),
             fence: lease.as_ref().map_or(0, |lease| lease.fence),
             max_bytes,
             idle_timeout: self.shared.config.idle_timeout,
         };
         let (claim, lifetime) = (ticket.blob_id.as_str(), self.shared.config.max_duration);
-        let accounts = &self.shared.accounts;
-        if let Err(failure) = accounts.reserve(begin.uploader.as_ref(), claim, begin.declared_bytes, lifetime).await {
+        let reserved = self.shared.accounts.reserve(ticket.uploader.as_ref(), claim, begin.declared_bytes, lifetime);
+        if let Err(failure) = reserved.await {
             self.release(lease).await;
             return Err(failure);
         }
-        let marker = Marker {
-            mxc: ticket.mxc.clone(),
-            uploader: begin.uploader.clone(),
-            fence: ticket.fence,
-            began_at: self.shared.clock.now(),
-        };
-        if let Err(error) = self.shared.catalog.mark(ticket.blob_id.as_str(), &marker).await {
-            self.release(lease).await;
-            accounts.give_up(begin.uploader.as_ref(), ticket.blob_id.as_str()).await;
-            tracing::error!(%error, "could not note an upload");
-            return Err(error.into());
-        }
-        let actor = UploadActor::new(ticket.clone(), begin.uploader, lease, Arc::clone(&self.shared), permit);
-        self.shared.uploads.start(actor);
+        self.shared.uploads.start(UploadActor::new(ticket.clone(), lease, Arc::clone(&self.shared), permit));
         Ok(ticket)
     }
 
-    fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
+    /// Only where there is such a store.
+    pub(crate) fn check_store(&self, store: Option<&StoreName>) -> Result<(), Failure> {
+        match store {
+            Some(store) if !self.shared.blobs.others().contains(store) => {
+                Err(Failure::new(ErrorCode::InvalidParam, format!("there is no store {store}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
         Arc::clone(&self.room).try_acquire_owned().map_err(|_| {
             metrics::refused("saturated");
             Failure::saturated("too many uploads are in progress", COME_AGAIN)
         })
     }
 
-    /// The actor of an upload. One that is gone without having finished is started again
-    /// from the note in the store.
-    async fn actor_of(&self, ticket: &Ticket) -> Result<Addr<UploadActor>, Failure> {
+    /// The actor of an upload. One that is gone without having finished is started again from
+    /// the ticket.
+    fn actor_of(&self, ticket: &Ticket) -> Result<Addr<UploadActor>, Failure> {
         if let Some(addr) = self.shared.uploads.find(&ticket.blob_id) {
             return Ok(addr);
         }
-        let marker = self.shared.catalog.find_marker(ticket.blob_id.as_str()).await?;
-        let Some(marker) = marker.filter(|marker| marker.mxc == ticket.mxc && marker.fence == ticket.fence) else {
+        if self.shared.uploads.is_over(&ticket.blob_id) {
             return Err(Failure::not_found());
-        };
-        let permit = self.permit()?;
-        if let Some(addr) = self.shared.uploads.find(&ticket.blob_id) {
-            return Ok(addr);
         }
+        let permit = self.permit()?;
         tracing::info!(mxc = %ticket.mxc, "an upload is picked up again");
-        let actor = UploadActor::new(ticket.clone(), marker.uploader, None, Arc::clone(&self.shared), permit);
+        let actor = UploadActor::successor(ticket.clone(), Arc::clone(&self.shared), permit);
         Ok(self.shared.uploads.start(actor))
     }
 
-    async fn ask_commit(&self, commit: Commit) -> Result<(), Failure> {
-        let addr = match self.actor_of(&commit.ticket).await {
+    pub(crate) async fn ask_commit(&self, commit: Commit) -> Result<(), Failure> {
+        let addr = match self.actor_of(&commit.ticket) {
             Ok(addr) => addr,
             Err(failure) if failure.code == ErrorCode::NotFound => return self.committed_before(&commit).await,
             Err(failure) => return Err(failure),
@@ -206,7 +206,7 @@ impl UploadOrchestrator {
     async fn committed_before(&self, commit: &Commit) -> Result<(), Failure> {
         let record = self.shared.catalog.find(&commit.ticket.mxc).await?;
         match record {
-            Some(record) if record.blob == blob_key(commit.ticket.blob_id.as_str()).as_str() => Ok(()),
+            Some(record) if record.is_of(commit.ticket.blob_id.as_str()) => Ok(()),
             Some(_) => Err(already_has_content()),
             None => Err(Failure::not_found()),
         }
@@ -217,7 +217,8 @@ impl UploadOrchestrator {
 impl UploadService for UploadOrchestrator {
     #[tracing::instrument(skip_all, fields(uploader = %request.uploader))]
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Failure> {
-        let Reserve { server_name, uploader } = request;
+        let Reserve { server_name, uploader, store } = request;
+        self.check_store(store.as_ref())?;
         let mxc = Mxc { server_name, media_id: MediaId::random() };
         let now = self.shared.clock.now();
         let unused_expires_at = now + self.shared.config.unused_lifetime;
@@ -244,7 +245,25 @@ impl UploadService for UploadOrchestrator {
             self.shared.forget_pending(Some(&uploader), &mxc).await;
             return Err(error.into());
         }
-        Ok(Reservation { mxc, unused_expires_at })
+        let lifetime = self.shared.config.unused_lifetime;
+        let upload_url = match self.presign_target(&mxc, store.as_ref(), lifetime).await {
+            Ok(upload_url) => upload_url,
+            Err(error) => {
+                tracing::error!(%error, "an id is given out without the URL for a direct upload");
+                None
+            }
+        };
+        Ok(Reservation { mxc, unused_expires_at, upload_url })
+    }
+
+    #[tracing::instrument(skip_all, fields(mxc = %request.mxc))]
+    async fn presign(&self, request: Presign) -> Result<String, Failure> {
+        self.presign_reserved(&request).await
+    }
+
+    #[tracing::instrument(skip_all, fields(mxc = %request.mxc))]
+    async fn complete(&self, request: Complete) -> Result<(), Failure> {
+        self.complete_direct(request).await
     }
 
     #[tracing::instrument(skip_all)]
@@ -254,7 +273,7 @@ impl UploadService for UploadOrchestrator {
     }
 
     async fn progress(&self, ticket: &Ticket, stored_bytes: u64) -> Result<(), Failure> {
-        let addr = self.actor_of(ticket).await?;
+        let addr = self.actor_of(ticket)?;
         under_deadline(addr.send(ReportProgress(stored_bytes))).await?
     }
 
@@ -272,20 +291,25 @@ impl UploadService for UploadOrchestrator {
 
     #[tracing::instrument(skip_all, fields(mxc = %ticket.mxc))]
     async fn abort(&self, ticket: &Ticket) -> Result<(), Failure> {
-        match self.actor_of(ticket).await {
+        match self.actor_of(ticket) {
             Ok(addr) => under_deadline(addr.send(AbortUpload)).await,
             // Nothing can commit it any more; but the caller may have finished the blob since.
-            Err(failure) if failure.code == ErrorCode::NotFound => {
-                let (shared, blob_id) = (&self.shared, ticket.blob_id.as_str());
-                discard_unless_recorded(&*shared.blobs, &shared.catalog, &ticket.mxc, blob_id).await?;
-                Ok(())
-            }
+            Err(failure) if failure.code == ErrorCode::NotFound => discard(&self.shared, ticket).await,
             Err(failure) => Err(failure),
         }
     }
 
     async fn moderate(&self, request: Moderate) -> Result<bool, Failure> {
         moderate::moderate(&self.shared, &request).await
+    }
+
+    #[tracing::instrument(skip_all, fields(moderator = %request.moderator))]
+    async fn block(&self, request: Block) -> Result<(), Failure> {
+        let (sha256, at) = (hex::encode(request.sha256), self.shared.clock.now());
+        let blocked = Blocked { by: request.moderator, at, reason: request.reason };
+        self.shared.catalog.block(&sha256, Some(&blocked).filter(|_| request.is_blocked)).await?;
+        tracing::info!(sha256, is_blocked = request.is_blocked, moderator = %blocked.by, "block list");
+        Ok(())
     }
 
     async fn usage(&self, user_id: &UserId) -> Result<Usage, Failure> {
@@ -313,11 +337,11 @@ pub(crate) fn already_has_content() -> Failure {
     Failure::new(ErrorCode::CannotOverwriteMedia, "this id has content already")
 }
 
-fn too_large(max_bytes: u64) -> Failure {
+pub(crate) fn too_large(max_bytes: u64) -> Failure {
     Failure::new(ErrorCode::TooLarge, format!("the upload is larger than {max_bytes} bytes"))
 }
 
 #[expect(clippy::expect_used, reason = "a ULID is written in the alphabet of blob ids")]
-fn new_blob_id(now_ms: u64) -> BlobId {
+pub(crate) fn new_blob_id(now_ms: u64) -> BlobId {
     Ulid::from_parts(now_ms, rand::random()).to_string().parse().expect("a ULID is a blob id")
 }

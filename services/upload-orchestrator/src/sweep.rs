@@ -1,83 +1,176 @@
-//! Removes what killed processes and forgetful clients leave: remains of uploads, and ids
-//! that expired without content.
+//! Removes what killed processes and forgetful clients leave: bytes that no record names, ids
+//! that expired without content, and what was put into a bucket without us and not completed.
+//!
+//! Bytes lie by the hour in which their upload began. Every upload is over some time after
+//! that: then, once, its bytes are looked at, and whether a record names them. How far that has
+//! come is noted in the store.
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
-use heliograph_catalog::{CatalogError, incoming_prefix};
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all};
+use heliograph_blobs::{BlobError, Key};
+use heliograph_catalog::{
+    BlobOwner, CatalogError, Reserved, blob_owner, blobs_prefix, direct_key, direct_prefix, hour_prefix, note_owner,
+    removals_prefix,
+};
 use heliograph_proto::BlobId;
-use heliograph_types::Timestamp;
+use heliograph_types::{StoreName, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use crate::{actors::registry::Shared, discard::discard_unless_recorded, metrics};
+use crate::{
+    actors::{registry::Shared, upload::LEASE_TTL},
+    discard::remove,
+    metrics, moderate, sharing,
+};
 
 /// Files are dated by the file system, whose clock is coarser than ours or another's. What
-/// is younger goes at the next start, or with the note on its upload.
+/// is younger goes at the next start, or with the bytes of its upload.
 const CLOCKS_APART: Duration = Duration::from_mins(1);
+/// Who sweeps, and for how long without renewal.
+const SWEEPER: &str = "sweep";
+const SWEEPER_TTL: Duration = Duration::from_mins(10);
+const HOUR: Duration = Duration::from_hours(1);
+/// Of more hours than this, all bytes are looked through for those of these hours.
+const MOST_HOURS: usize = 24 * 30;
+/// Bytes that are looked at at once.
+const AT_ONCE: usize = 16;
+/// A completion that has begun takes no longer after the id has expired.
+const COMPLETED_WITHIN: Duration = Duration::from_hours(1);
+/// References are looked through this often.
+const REFERENCES_EVERY: Duration = Duration::from_hours(24);
 
 /// Sweeps now and then until shutdown. With `dead_before`, what is older is removed at once.
 pub(crate) async fn run(shared: Arc<Shared>, shutdown: CancellationToken, dead_before: Option<Timestamp>) {
     let sweeps = async {
         if let Some(dead_before) = dead_before {
-            sweep_remains(&shared, dead_before).await;
-            sweep_staged(&shared, dead_before - CLOCKS_APART).await;
+            sweep(&shared, dead_before).await;
+            told("half-written files", shared.blobs.clear_staged(None, dead_before - CLOCKS_APART).await);
         }
         loop {
-            let abandoned_before = shared.clock.now() - shared.config.staging_lifetime;
-            sweep_remains(&shared, abandoned_before).await;
-            sweep_reservations(&shared).await;
+            sweep(&shared, shared.dead_before()).await;
             tokio::time::sleep(shared.config.sweep_interval).await;
         }
     };
     let _ = shutdown.run_until_cancelled(sweeps).await;
 }
 
-/// Removes uploads that nobody here owns and that began before `older_than`. One that
-/// cannot be removed is left for the next sweep.
-async fn sweep_remains(shared: &Shared, older_than: Timestamp) {
-    let mut markers = shared.blobs.list(&incoming_prefix());
-    while let Some(marker) = markers.next().await {
-        let key = match marker {
-            Ok((key, _)) => key,
-            Err(error) => return tracing::warn!(%error, "the sweep of uploads was interrupted"),
-        };
-        let blob_id = key.as_str().rsplit('/').next().unwrap_or_default();
-        if let Err(error) = sweep_one(shared, blob_id, older_than).await {
-            tracing::warn!(blob_id, %error, "remains of an upload stay");
-        }
-    }
-}
-
-/// Removes the half-written files of killed writers, whatever they were to become.
-async fn sweep_staged(shared: &Shared, older_than: Timestamp) {
-    match shared.blobs.clear_staged(older_than).await {
-        Ok(0) => {}
-        Ok(count) => tracing::info!(count, "removed half-written files"),
-        Err(error) => tracing::warn!(%error, "the sweep of half-written files was interrupted"),
-    }
-}
-
-async fn sweep_one(shared: &Shared, blob_id: &str, older_than: Timestamp) -> Result<(), CatalogError> {
-    let Ok(id) = blob_id.parse::<BlobId>() else { return Ok(()) };
-    let marker = match shared.catalog.find_marker(blob_id).await {
-        Ok(Some(marker)) => marker,
-        Ok(None) => return Ok(()),
-        Err(CatalogError::Damaged { key, source }) => {
-            // Without the medium we cannot know whether a record names the blob: keep it.
-            tracing::warn!(%key, %source, "a note on an upload cannot be read; its blob stays");
-            return shared.catalog.unmark(blob_id).await;
-        }
-        Err(error) => return Err(error),
+/// One sweep, by one instance at a time. What cannot be removed is left for the next one.
+pub(crate) async fn sweep(shared: &Shared, dead_before: Timestamp) {
+    let lease = match shared.state.try_acquire(SWEEPER, SWEEPER_TTL).await {
+        Ok(Some(lease)) => lease,
+        Ok(None) => return,
+        Err(error) => return tracing::warn!(%error, "not sweeping without the shared state"),
     };
-    if marker.began_at >= older_than || shared.uploads.find(&id).is_some() {
-        return Ok(());
+    told("uploads", sweep_blobs(shared, dead_before).await);
+    told("removals", sweep_removals(shared, dead_before).await);
+    sweep_reservations(shared).await;
+    told("what was put into the store directly", sweep_direct(shared).await);
+    if let Err(error) = shared.state.release(&lease).await {
+        tracing::debug!(%error, "lease left to expire");
     }
-    // First: without its note nobody would come here again.
-    shared.catalog.clear_leftovers(&marker.mxc).await?;
-    discard_unless_recorded(&*shared.blobs, &shared.catalog, &marker.mxc, blob_id).await?;
-    tracing::info!(mxc = %marker.mxc, "removed the remains of an upload");
-    metrics::swept("upload");
-    Ok(())
+}
+
+fn told<E: std::fmt::Display>(what: &str, swept: Result<usize, E>) {
+    match swept {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "removed remains of {what}"),
+        Err(error) => tracing::warn!(%error, "the sweep of {what} was interrupted"),
+    }
+}
+
+/// Looks at the bytes of all uploads that began before `until` and were not looked at yet.
+async fn sweep_blobs(shared: &Shared, until: Timestamp) -> Result<usize, CatalogError> {
+    // A time that is still to come is that of a clock which was wrong.
+    let since = shared.catalog.find_swept().await?.filter(|since| *since <= shared.clock.now()).unwrap_or_default();
+    if since >= until {
+        return Ok(0);
+    }
+    let mut removed = 0;
+    for store in shared.stores() {
+        for prefix in prefixes(since, until, store.as_ref()) {
+            shared.blobs.clear_staged(Some(&prefix), until - CLOCKS_APART).await.map_err(CatalogError::Store)?;
+            removed += sweep_below(shared, &prefix, since, until).await?;
+        }
+    }
+    if is_another_day(since, until) {
+        removed += sharing::sweep_references(shared, since - HOUR).await?;
+    }
+    shared.catalog.note_swept(until).await?;
+    Ok(removed)
+}
+
+fn is_another_day(since: Timestamp, until: Timestamp) -> bool {
+    let day = |at: Timestamp| u128::from(at.as_millis()) / REFERENCES_EVERY.as_millis();
+    day(since) != day(until)
+}
+
+/// Where the bytes of uploads lie that began in a span of time.
+fn prefixes(since: Timestamp, until: Timestamp, store: Option<&StoreName>) -> Vec<Key> {
+    let mut hours: Vec<Key> = Vec::new();
+    let mut at = since;
+    while at < until && hours.len() <= MOST_HOURS {
+        hours.push(hour_prefix(at, store));
+        at = at + HOUR;
+    }
+    // The hour of the end, if it has begun since.
+    hours.push(hour_prefix(until, store));
+    hours.dedup();
+    if hours.len() > MOST_HOURS { vec![blobs_prefix(store)] } else { hours }
+}
+
+async fn sweep_below(shared: &Shared, prefix: &Key, since: Timestamp, until: Timestamp) -> Result<usize, CatalogError> {
+    let mut removed = 0;
+    let mut chunks = shared.blobs.list(prefix).chunks(AT_ONCE);
+    while let Some(chunk) = chunks.next().await {
+        let looks = chunk.into_iter().map(|found| async move {
+            let (blob, _) = found.map_err(CatalogError::Store)?;
+            match blob_owner(&blob).filter(|owner| owner.began_at >= since && owner.began_at < until) {
+                Some(owner) => sweep_one(shared, &blob, &owner).await,
+                None => Ok(false),
+            }
+        });
+        removed += try_join_all(looks).await?.into_iter().filter(|is_gone| *is_gone).count();
+    }
+    Ok(removed)
+}
+
+/// Removes bytes that no record names and nobody here is uploading. True if they are gone.
+async fn sweep_one(shared: &Shared, blob: &Key, owner: &BlobOwner) -> Result<bool, CatalogError> {
+    let is_in_progress = owner.blob_id.parse::<BlobId>().is_ok_and(|id| shared.uploads.find(&id).is_some());
+    let record = shared.catalog.find_now(&owner.mxc).await?;
+    let is_named = record.is_some_and(|record| record.deleted.is_none() && record.blob == blob.as_str());
+    if is_in_progress || is_named {
+        return Ok(false);
+    }
+    // Who was killed while it wrote the record has left half of it.
+    shared.catalog.clear_leftovers(&owner.mxc).await?;
+    sharing::note_removal(shared, &owner.mxc, blob).await?;
+    let is_gone = moderate::finish_removal(shared, &owner.mxc, blob).await?;
+    if is_gone {
+        tracing::info!(mxc = %owner.mxc, "removed the remains of an upload");
+        metrics::swept("upload");
+    }
+    Ok(is_gone)
+}
+
+/// Finishes removals that were noted before `noted_before` and not finished.
+async fn sweep_removals(shared: &Shared, noted_before: Timestamp) -> Result<usize, CatalogError> {
+    let mut finished = 0;
+    let mut notes = shared.blobs.list(&removals_prefix(None));
+    while let Some((note, _)) = notes.try_next().await.map_err(CatalogError::Store)? {
+        let Some((blob_id, mxc)) = note_owner(&note) else { continue };
+        let removal = match shared.catalog.find_removal(&blob_id, &mxc).await {
+            Ok(Some(removal)) if removal.noted_at < noted_before => removal,
+            Ok(_) => continue,
+            Err(error) => {
+                tracing::warn!(%note, %error, "a note cannot be read; the bytes stay");
+                continue;
+            }
+        };
+        let Ok(blob) = Key::new(removal.blob) else { continue };
+        finished += usize::from(moderate::finish_removal(shared, &mxc, &blob).await?);
+    }
+    Ok(finished)
 }
 
 async fn sweep_reservations(shared: &Shared) {
@@ -92,9 +185,69 @@ async fn sweep_reservations(shared: &Shared) {
                 continue;
             }
         };
-        match shared.catalog.remove_reserved(&expired.mxc).await {
-            Ok(()) => metrics::swept("reservation"),
+        match sweep_reservation(shared, &expired).await {
+            Ok(true) => metrics::swept("reservation"),
+            Ok(false) => {}
             Err(error) => tracing::warn!(mxc = %expired.mxc, %error, "an expired reservation stays"),
         }
+    }
+}
+
+/// Removes an expired reservation, and what was put there without us; not while it is being
+/// filled.
+async fn sweep_reservation(shared: &Shared, expired: &Reserved) -> Result<bool, CatalogError> {
+    let Ok(Some(lease)) = shared.state.try_acquire(&format!("upload:{}", expired.mxc), LEASE_TTL).await else {
+        return Ok(false);
+    };
+    let removal = async {
+        if shared.config.direct {
+            for store in shared.stores() {
+                let direct = direct_key(&expired.mxc, store.as_ref());
+                shared.blobs.delete(&direct).await.map_err(CatalogError::Store)?;
+            }
+        }
+        shared.catalog.remove_reserved(&expired.mxc).await
+    };
+    let removed = removal.await;
+    drop(shared.state.release(&lease).await);
+    removed.map(|()| true)
+}
+
+/// Removes what was put into the stores without us and can no longer be completed. A URL works
+/// on after the completion: what is put there then nobody gets, and it goes here.
+async fn sweep_direct(shared: &Shared) -> Result<usize, BlobError> {
+    let expired = shared.clock.now() - shared.config.unused_lifetime - COMPLETED_WITHIN;
+    let mut removed = 0;
+    for store in shared.stores() {
+        let mut entries = shared.blobs.list(&direct_prefix(store.as_ref()));
+        while let Some((key, written_at)) = entries.try_next().await? {
+            if written_at < expired {
+                remove(&*shared.blobs, &key).await?;
+                removed += 1;
+            }
+        }
+    }
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hours: u64, minutes: u64) -> Timestamp {
+        Timestamp::from_millis((hours * 60 + minutes) * 60_000)
+    }
+
+    fn names(since: Timestamp, until: Timestamp) -> Vec<String> {
+        prefixes(since, until, None).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_hour_of_a_span_is_looked_at_once() {
+        assert_eq!(names(at(5, 10), at(5, 20)), ["blobs/1970-01-01T05"]);
+        assert_eq!(names(at(5, 50), at(6, 10)), ["blobs/1970-01-01T05", "blobs/1970-01-01T06"]);
+        assert_eq!(names(at(5, 10), at(7, 20)).len(), 3);
+        assert_eq!(names(at(5, 10), at(7, 5)).len(), 3);
+        assert_eq!(names(at(0, 0), at(24 * 365, 0)), ["blobs"]);
     }
 }

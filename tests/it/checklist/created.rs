@@ -23,7 +23,7 @@ async fn begin(deployment: &Deployment, id: &str) -> Wire {
     let mut wire = Wire::connect(deployment.address()).await;
     wire.head(&format!("PUT /_matrix/media/v3/upload/{id}"), "alice-token", "Content-Length: 10\r\n").await;
     wire.send(b"hello").await;
-    eventually("the upload has begun", async || (!deployment.stored("incoming").is_empty()).then_some(())).await;
+    eventually("the upload has begun", async || (deployment.uploads_in_progress().await > 0).then_some(())).await;
     wire
 }
 

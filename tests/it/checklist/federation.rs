@@ -223,7 +223,7 @@ both_shapes! {
 
         deployment.bob().download(&origin.id()).await.refused(502, "M_TOO_LARGE");
 
-        let empty = async || ["records", "blobs", "incoming"].iter().all(|prefix| deployment.stored(prefix).is_empty()).then_some(());
+        let empty = async || ["records", "blobs"].iter().all(|prefix| deployment.stored(prefix).is_empty()).then_some(());
         eventually("nothing is kept", empty).await;
     }
 

@@ -11,7 +11,7 @@ async fn small_limit(shape: Shape) -> Deployment {
 
 async fn assert_nothing_is_left(deployment: &Deployment) {
     eventually("nothing is left in the store", async || {
-        ["records", "blobs", "incoming"].iter().all(|prefix| deployment.stored(prefix).is_empty()).then_some(())
+        ["records", "blobs"].iter().all(|prefix| deployment.stored(prefix).is_empty()).then_some(())
     })
     .await;
 }

@@ -1,6 +1,7 @@
 //! What an operator needs, on Synapse's own admin routes.
 //! <https://element-hq.github.io/synapse/latest/admin_api/media_admin_api.html>
 
+pub(crate) mod blocked;
 pub(crate) mod delete;
 pub(crate) mod info;
 pub(crate) mod protect;

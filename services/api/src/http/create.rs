@@ -1,4 +1,4 @@
-//! `POST /_matrix/media/v1/create` (MSC2246)
+//! `POST /_matrix/media/v1/create` (MSC2246, MSC3870)
 //! <https://spec.matrix.org/latest/client-server-api/#post_matrixmediav1create>
 
 use std::sync::Arc;
@@ -13,10 +13,13 @@ use crate::{
     auth,
     error::ApiError,
     limits::Caller,
+    params,
     routes::{Call, Outcome},
     server::Front,
 };
 
+/// The proposal names its members so, and by the number of another one; clients read the first.
+const DIRECT_PREFIXES: [&str; 3] = ["com.beeper.msc3870.", "com.beeper.msc3880.", ""];
 /// No client has anything to say here.
 const MOST_BODY_BYTES: usize = 64 << 10;
 
@@ -24,14 +27,22 @@ pub(crate) async fn handle(Call { front, request, body }: Call<'_>, requester: R
     auth::not_suspended(front, &requester).await?;
     front.limits.create(&Caller::of(front, request, &requester)).await?;
     check_body(front, body).await?;
-    let reserve = Reserve { server_name: requester.user_id.server_name(), uploader: requester.user_id };
+    let store = params::store(request)?;
+    let reserve = Reserve { server_name: requester.user_id.server_name(), uploader: requester.user_id, store };
     // Given up half-way, it would cost the user a place for an id that nobody knows.
     let uploads = Arc::clone(&front.uploads);
     let reservation = front.work.run_to_the_end(async move { uploads.reserve(reserve).await }).await?;
-    Ok(HttpResponse::Ok().json(json!({
+    let mut answer = json!({
         "content_uri": reservation.mxc.to_string(),
         "unused_expires_at": reservation.unused_expires_at.as_millis(),
-    })))
+    });
+    if let Some(upload_url) = reservation.upload_url {
+        for prefix in DIRECT_PREFIXES {
+            answer[format!("{prefix}upload_url")] = upload_url.as_str().into();
+            answer[format!("{prefix}upload_method")] = "PUT".into();
+        }
+    }
+    Ok(HttpResponse::Ok().json(answer))
 }
 
 /// Nothing, or a JSON object whose members are ignored.
@@ -42,7 +53,7 @@ pub(crate) async fn check_body(front: &Front, body: &mut Payload) -> Result<(), 
     if is_object { Ok(()) } else { Err(not_json()) }
 }
 
-async fn read(front: &Front, body: &mut Payload) -> Result<Vec<u8>, ApiError> {
+pub(crate) async fn read(front: &Front, body: &mut Payload) -> Result<Vec<u8>, ApiError> {
     let mut whole = Vec::new();
     while let Some(piece) = crate::receive::next_piece(front, body).await? {
         if whole.len() + piece.len() > MOST_BODY_BYTES {

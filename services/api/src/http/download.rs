@@ -141,15 +141,13 @@ fn check(front: &Front, record: &MediaRecord, asked: &Asked) -> Result<(), ApiEr
     if asked.freezes && !front.freeze.admits(record) {
         return Err(Failure::not_found().into());
     }
-    check_quarantine(record, asked.sees_quarantined)
+    check_wanted(front, record, asked.sees_quarantined)
 }
 
-/// Nobody but an administrator who insists gets what is quarantined.
-pub(crate) fn check_quarantine(record: &MediaRecord, sees_quarantined: bool) -> Result<(), ApiError> {
-    match &record.quarantined {
-        Some(_) if !sees_quarantined => Err(Failure::not_found().into()),
-        _ => Ok(()),
-    }
+/// Nobody but an administrator who insists gets what is quarantined, or whose content is blocked.
+pub(crate) fn check_wanted(front: &Front, record: &MediaRecord, sees_quarantined: bool) -> Result<(), ApiError> {
+    let is_wanted = record.quarantined.is_none() && !front.catalog.is_blocked(&record.sha256);
+    if is_wanted || sees_quarantined { Ok(()) } else { Err(Failure::not_found().into()) }
 }
 
 /// Waits for content; shutdown ends the wait.

@@ -29,7 +29,7 @@ pub(crate) async fn find(front: &Front, request: &HttpRequest, signer: &Signer) 
     let wait = Query::of(request).wait(front.config.max_wait)?;
     front.limits.signed(&signer.origin).await?;
     let record = download::local(front, &mxc, wait).await?;
-    download::check_quarantine(&record, false)?;
+    download::check_wanted(front, &record, false)?;
     front.limits.signed_bytes(&signer.origin, record.size_bytes).await?;
     tracing::debug!(origin = %signer.origin, %mxc, "served to another server");
     Ok(record)

@@ -28,6 +28,6 @@ pub(crate) async fn find(front: &Front, request: &HttpRequest, signer: Signer) -
     let (spec, wait) = thumbnail::spec(front, request)?;
     front.limits.signed(&signer.origin).await?;
     let record = download::local(front, &mxc, wait).await?;
-    download::check_quarantine(&record, false)?;
+    download::check_wanted(front, &record, false)?;
     thumbnail::stored_or_rendered(front, &Caller::Origin(signer.origin), mxc, spec).await
 }

@@ -36,7 +36,7 @@ pub(crate) async fn store(
     let caller = Caller::of(front, request, &requester);
     let declared_bytes = receive::declared_bytes(request.headers());
     front.limits.upload(&caller).await?;
-    let begin = Begin { target, uploader: Some(requester.user_id), declared_bytes };
+    let begin = Begin { target, uploader: Some(requester.user_id), declared_bytes, store: None };
     let mxc = receive::upload(front, &caller, begin, described, body).await?;
     let answer = if blurhash { look_at(front, &mxc).await } else { json!({}) };
     Ok((mxc, answer))
@@ -56,15 +56,20 @@ async fn look_at(front: &Front, mxc: &Mxc) -> Value {
 /// What the request says of its body.
 fn described(front: &Front, request: &HttpRequest) -> Result<Described, ApiError> {
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let query = Query::of(request);
-    let file_name = query.find(&["filename"]).unwrap_or_default();
-    if file_name.len() > front.config.max_file_name_bytes {
-        crate::metrics::limited("file_name");
-        let most = front.config.max_file_name_bytes;
-        return Err(ApiError::new(ErrorCode::InvalidParam, format!("filename is longer than {most} bytes")));
-    }
     Ok(Described {
         content_type: content_type.map_or_else(ContentType::octet_stream, ContentType::parse_or_octet_stream),
-        file_name: FileName::new(file_name),
+        file_name: file_name(front, request)?,
     })
+}
+
+/// What the content is to be called.
+pub(crate) fn file_name(front: &Front, request: &HttpRequest) -> Result<Option<FileName>, ApiError> {
+    let query = Query::of(request);
+    let file_name = query.find(&["filename"]).unwrap_or_default();
+    let most = front.config.max_file_name_bytes;
+    if file_name.len() > most {
+        crate::metrics::limited("file_name");
+        return Err(ApiError::new(ErrorCode::InvalidParam, format!("filename is longer than {most} bytes")));
+    }
+    Ok(FileName::new(file_name))
 }

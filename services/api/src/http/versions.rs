@@ -23,6 +23,9 @@ use crate::{
 const AUTHENTICATED_MEDIA: &str = "v1.11";
 /// What is served here, whatever the homeserver does.
 const FLAGS: [&str; 4] = ["fi.mau.msc2246", "fi.mau.msc2246.stable", "org.matrix.msc3916", "org.matrix.msc3916.stable"];
+/// And these, if clients may put content straight into the store: the number of the proposal, and
+/// the one that its text names.
+const DIRECT_FLAGS: [&str; 2] = ["com.beeper.msc3870", "com.beeper.msc3880"];
 
 pub(crate) async fn handle(Call { front, request, .. }: Call<'_>) -> Outcome {
     let reply = ask(front, request).await?;
@@ -32,7 +35,7 @@ pub(crate) async fn handle(Call { front, request, .. }: Call<'_>) -> Outcome {
     let mut body: Map<String, Value> = serde_json::from_slice(&reply.body)
         .map_err(|_| ApiError::new(ErrorCode::BadGateway, "the homeserver's versions are no JSON object"))?;
     let adds_version = front.sites.get(&front.tenant_by_host(request)).is_none_or(|site| site.force_v1_11);
-    merge(&mut body, adds_version);
+    merge(&mut body, adds_version, front.direct_uploads);
     Ok(HttpResponse::Ok()
         .insert_header((VARY, "Authorization"))
         .insert_header((CACHE_CONTROL, reply.cache_control.unwrap_or_else(|| "private, no-store".to_owned())))
@@ -57,7 +60,7 @@ async fn ask(front: &Front, request: &HttpRequest) -> Result<Reply, ApiError> {
     front.homeservers.versions(&tenant, None).await.map_err(out_of_reach)
 }
 
-fn merge(body: &mut Map<String, Value>, adds_version: bool) {
+fn merge(body: &mut Map<String, Value>, adds_version: bool, direct_uploads: bool) {
     if adds_version
         && let Value::Array(versions) = body.entry("versions").or_insert_with(|| json!([]))
         && !versions.iter().any(|version| version == AUTHENTICATED_MEDIA)
@@ -65,7 +68,8 @@ fn merge(body: &mut Map<String, Value>, adds_version: bool) {
         versions.push(AUTHENTICATED_MEDIA.into());
     }
     if let Value::Object(features) = body.entry("unstable_features").or_insert_with(|| json!({})) {
-        features.extend(FLAGS.map(|flag| (flag.to_owned(), true.into())));
+        let direct = DIRECT_FLAGS.iter().filter(|_| direct_uploads);
+        features.extend(FLAGS.iter().chain(direct).map(|flag| ((*flag).to_owned(), true.into())));
     }
 }
 
@@ -75,7 +79,7 @@ mod tests {
 
     fn merged(body: Value, adds_version: bool) -> Value {
         let Value::Object(mut body) = body else { panic!("an object") };
-        merge(&mut body, adds_version);
+        merge(&mut body, adds_version, false);
         body.into()
     }
 

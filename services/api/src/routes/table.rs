@@ -116,6 +116,12 @@ routes! {
         "/_synapse/admin/v1/media/{server_name}/{media_id}";
     Delete Administrator http::admin::delete::handle, Always, "Synapse's admin API":
         "/_synapse/admin/v1/media/{server_name}/{media_id}";
+    Get Administrator http::admin::blocked::handle, Always, "Heliograph":
+        "/_heliograph/admin/v1/blocked/{sha256}";
+    Put Administrator http::admin::blocked::handle_put, Always, "Heliograph":
+        "/_heliograph/admin/v1/blocked/{sha256}";
+    Delete Administrator http::admin::blocked::handle_delete, Always, "Heliograph":
+        "/_heliograph/admin/v1/blocked/{sha256}";
     Get Administrator http::admin::user_media::handle, Always, "Synapse's admin API":
         "/_synapse/admin/v1/users/{user_id}/media";
     Delete Administrator http::admin::user_media::handle_delete, Always, "Synapse's admin API":

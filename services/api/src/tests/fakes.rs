@@ -4,15 +4,16 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use heliograph_blobs::{BlobStore, LocalStore, StorageConfig};
-use heliograph_catalog::{Catalog, MediaRecord, Reserved, blob_key, thumbnail_key};
+use heliograph_blobs::{BlobStore, Key, LocalStore, StorageConfig};
+use heliograph_catalog::{Catalog, MediaRecord, Reserved, thumbnail_key};
 use heliograph_leases::{EmbeddedState, State};
 use heliograph_matrix::{
     AuthError, DevelopmentHomeservers, KeyId, Presented, Refusal, Requester, SigningKey, TokenChecker,
 };
 use heliograph_proto::{
-    Begin, Commit, Describe, Description, FederationService, Fetch, FindKey, FoundKey, ListUploads, Moderate,
-    RemoteMedia, Render, Reservation, Reserve, Thumbnail, ThumbnailService, Ticket, UploadService, Uploads, Usage,
+    Begin, Block, Commit, Complete, Describe, Description, FederationService, Fetch, FindKey, FoundKey, ListUploads,
+    Moderate, Presign, RemoteMedia, Render, Reservation, Reserve, Thumbnail, ThumbnailService, Ticket, UploadService,
+    Uploads, Usage,
 };
 use heliograph_runtime::{Health, Metrics, Readiness};
 use heliograph_types::{Clock, ContentType, Failure, SystemClock, ThumbnailSpec, Timestamp, UserId};
@@ -25,7 +26,7 @@ use crate::{
     server::{Front, build_front},
 };
 
-const BLOB: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+const BLOB: &str = "blobs/a-blob";
 
 /// The key of every remote server.
 pub(super) fn remote_key() -> SigningKey {
@@ -51,7 +52,7 @@ impl House {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let state: State = Arc::new(EmbeddedState::in_memory(Arc::clone(&clock)).unwrap());
         let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), Arc::clone(&state), Arc::clone(&clock)));
-        blobs.put(&blob_key(BLOB), Bytes::from_static(b"content")).await.unwrap();
+        blobs.put(&Key::new(BLOB).unwrap(), Bytes::from_static(b"content")).await.unwrap();
         let mut config = ApiConfig::default();
         change(&mut config);
         let others = Arc::new(Others { failure: None });
@@ -61,6 +62,7 @@ impl House {
             published_keys: HashMap::new(),
             limits: LimitsConfig::default(),
             state: State::clone(&state),
+            direct_uploads: false,
             has_quotas: false,
             homeservers: Arc::new(DevelopmentHomeservers::new("@admin:ours.example".parse().unwrap())),
             tokens: Arc::new(Tokens),
@@ -99,7 +101,9 @@ impl House {
             sniffed_type: None,
             size_bytes: 7,
             sha256: hex::encode(Sha256::digest(b"content")),
-            blob: blob_key(BLOB).to_string(),
+            blob: BLOB.to_owned(),
+            upload: None,
+            direct: false,
             uploader: uploader.map(|user| user.parse::<UserId>().unwrap()),
             file_name: None,
             created_at: Timestamp::from_millis(1),
@@ -164,6 +168,14 @@ impl UploadService for Others {
         self.fail()
     }
 
+    async fn presign(&self, _: Presign) -> Result<String, Failure> {
+        self.fail()
+    }
+
+    async fn complete(&self, _: Complete) -> Result<(), Failure> {
+        self.fail()
+    }
+
     async fn begin(&self, _: Begin) -> Result<Ticket, Failure> {
         self.fail()
     }
@@ -181,6 +193,10 @@ impl UploadService for Others {
     }
 
     async fn moderate(&self, _: Moderate) -> Result<bool, Failure> {
+        self.fail()
+    }
+
+    async fn block(&self, _: Block) -> Result<(), Failure> {
         self.fail()
     }
 

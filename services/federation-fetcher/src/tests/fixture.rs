@@ -12,7 +12,7 @@ use std::{
 use actix_rt::Arbiter;
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
-use heliograph_blobs::{BlobStore, LocalStore, StorageConfig};
+use heliograph_blobs::{BlobStore, Key, LocalStore, StorageConfig};
 use heliograph_catalog::{Catalog, MediaRecord, blob_key};
 use heliograph_leases::EmbeddedState;
 use heliograph_matrix::{
@@ -20,8 +20,8 @@ use heliograph_matrix::{
     testing::{FixedLookup, Step, TestAuthority, TestRequest, TestServer},
 };
 use heliograph_proto::{
-    Begin, Commit, FederationService, Fetch, ListUploads, Moderate, RemoteMedia, Reservation, Reserve, Target, Ticket,
-    UploadService, Uploads, Usage, testing::Way,
+    Begin, Block, Commit, Complete, FederationService, Fetch, ListUploads, Moderate, Presign, RemoteMedia, Reservation,
+    Reserve, Target, Ticket, UploadService, Uploads, Usage, testing::Way,
 };
 use heliograph_types::{Clock, ErrorCode, Failure, ManualClock, Mxc, ServerName, Timestamp, UserId};
 use tokio::sync::Notify;
@@ -55,6 +55,14 @@ impl UploadService for FakeUploads {
         Err(Failure::internal("not here"))
     }
 
+    async fn presign(&self, _: Presign) -> Result<String, Failure> {
+        Err(Failure::internal("not here"))
+    }
+
+    async fn complete(&self, _: Complete) -> Result<(), Failure> {
+        Err(Failure::internal("not here"))
+    }
+
     async fn begin(&self, request: Begin) -> Result<Ticket, Failure> {
         let Target::Remote(mxc) = request.target else { return Err(Failure::internal("not remote")) };
         if let Some(failure) = self.refuse_begin.lock().unwrap().pop_front() {
@@ -65,9 +73,13 @@ impl UploadService for FakeUploads {
         }
         self.note("begin");
         let number = self.next.fetch_add(1, Ordering::SeqCst);
+        let blob_id = format!("{number:026}");
         Ok(Ticket {
+            blob: blob_key(&mxc, &blob_id, None).to_string(),
             mxc,
-            blob_id: format!("{number:026}").parse().unwrap(),
+            blob_id: blob_id.parse().unwrap(),
+            uploader: None,
+            is_reserved: false,
             fence: number,
             max_bytes: 50 << 20,
             idle_timeout: *self.idle_timeout.lock().unwrap(),
@@ -86,7 +98,7 @@ impl UploadService for FakeUploads {
         if let Some(failure) = self.refuse_commit.lock().unwrap().pop_front() {
             return Err(failure);
         }
-        let key = blob_key(commit.ticket.blob_id.as_str());
+        let key = Key::new(commit.ticket.blob.as_str()).unwrap();
         assert_eq!(self.blobs.size_of(&key).await.unwrap(), commit.size_bytes, "the bytes are durable before");
         self.note("commit");
         let record = MediaRecord {
@@ -95,8 +107,10 @@ impl UploadService for FakeUploads {
             content_type: commit.content_type,
             sniffed_type: commit.sniffed_type,
             size_bytes: commit.size_bytes,
-            sha256: hex::encode(commit.sha256),
+            sha256: hex::encode(commit.sha256.unwrap()),
             blob: key.to_string(),
+            upload: None,
+            direct: false,
             uploader: None,
             file_name: commit.file_name,
             created_at: Timestamp::default(),
@@ -109,10 +123,14 @@ impl UploadService for FakeUploads {
 
     async fn abort(&self, ticket: &Ticket) -> Result<(), Failure> {
         self.note("abort");
-        Ok(self.blobs.delete(&blob_key(ticket.blob_id.as_str())).await?)
+        Ok(self.blobs.delete(&Key::new(ticket.blob.as_str()).unwrap()).await?)
     }
 
     async fn moderate(&self, _: Moderate) -> Result<bool, Failure> {
+        Err(Failure::internal("not here"))
+    }
+
+    async fn block(&self, _: Block) -> Result<(), Failure> {
         Err(Failure::internal("not here"))
     }
 

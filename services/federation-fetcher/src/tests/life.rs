@@ -130,19 +130,20 @@ async fn the_origin_is_not_blamed_for_large_media_nor_for_another_instance() {
 async fn the_copy_that_another_instance_makes_is_waited_for_and_served() {
     let fixture = Fixture::start(|_| media("ours")).await;
     let busy = Failure::new(ErrorCode::CannotOverwriteMedia, "being filled");
-    let begin = Begin { target: Target::Remote(fixture.mxc("m1")), uploader: None, declared_bytes: None };
+    let begin = Begin { target: Target::Remote(fixture.mxc("m1")), uploader: None, declared_bytes: None, store: None };
     let ticket = fixture.uploads.begin(begin).await.unwrap();
     fixture.uploads.refuse_begin.lock().unwrap().push_back(busy);
-    let key = heliograph_catalog::blob_key(ticket.blob_id.as_str());
+    let key = heliograph_blobs::Key::new(ticket.blob.as_str()).unwrap();
     fixture.blobs.put(&key, "theirs".into()).await.unwrap();
 
     let commit = Commit {
         ticket,
         size_bytes: 6,
-        sha256: [0; 32],
+        sha256: Some([0; 32]),
         content_type: ContentType::octet_stream(),
         sniffed_type: None,
         file_name: None,
+        is_direct: false,
     };
     let (read, committed) = tokio::join!(fixture.read("m1"), async {
         while !fixture.uploads.refuse_begin.lock().unwrap().is_empty() {

@@ -26,7 +26,7 @@ pub(crate) async fn find_or_reserve(
         return Ok(mxc);
     }
     let server_name = development.server_name.clone();
-    let request = Reserve { server_name, uploader: development.alice.id.clone() };
+    let request = Reserve { server_name, uploader: development.alice.id.clone(), store: None };
     let mxc = uploads.reserve(request).await.map_err(|failure| anyhow!("no id could be reserved: {failure}"))?.mxc;
     write_whole(&file, mxc.to_string().as_bytes(), 0o600)?;
     Ok(mxc)

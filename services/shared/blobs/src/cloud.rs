@@ -7,24 +7,29 @@
 mod config;
 mod connector;
 mod probe;
+mod sign;
 mod writer;
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{TryStreamExt, stream};
 use heliograph_types::Timestamp;
-use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutPayload, path::Path};
+use object_store::{
+    Attribute, Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutPayload, path::Path,
+};
 use tokio::runtime::Handle;
+use url::Url;
 
 pub(crate) use self::config::check_authorities;
 use self::{
     probe::{Creates, probe, unused_location},
+    sign::UrlSigner,
     writer::CloudWriter,
 };
 use crate::{
-    BlobError, BlobReader, BlobStore, BlobWriter, Bucket, Cloud, Key, Listing, StorageConfig,
+    BlobError, BlobReader, BlobStore, BlobWriter, Bucket, Cloud, Grant, Key, Listing, Stat, StorageConfig,
     config::ConditionalCreate,
     location::{key_at, location_of},
 };
@@ -33,6 +38,8 @@ use crate::{
 pub struct CloudStore {
     shared: Arc<Shared>,
     creates: Creates,
+    /// Who makes URLs for others.
+    signer: Option<UrlSigner>,
 }
 
 /// What writers need too.
@@ -58,9 +65,11 @@ impl CloudStore {
     /// Requests run on the runtime that this runs on.
     pub async fn open(bucket: &Bucket, config: &StorageConfig) -> Result<Self, BlobError> {
         let name = format!("{}://{}", bucket.cloud.scheme(), bucket.name);
-        let objects = config::build(bucket, config, &Handle::current());
-        let objects = objects.map_err(|source| BlobError::Failed { key: name.clone(), source })?;
-        Self::over(objects, name, advice(bucket.cloud), config).await
+        let failed = |source| BlobError::Failed { key: name.clone(), source };
+        let objects = config::build(bucket, config, &Handle::current()).map_err(failed)?;
+        let signer = config::build_signer(bucket, config, &Handle::current()).map_err(failed)?;
+        let store = Self::over(objects, name, advice(bucket.cloud), config).await?;
+        Ok(Self { signer: Some(signer), ..store })
     }
 
     /// The same over any store of `object_store`.
@@ -87,7 +96,7 @@ impl CloudStore {
                 probe(&*shared.objects).await.map_err(|error| shared.translate("probe", error))?
             }
         };
-        Ok(Self { shared: Arc::new(shared), creates })
+        Ok(Self { shared: Arc::new(shared), creates, signer: None })
     }
 }
 
@@ -180,10 +189,6 @@ impl BlobStore for CloudStore {
         self.shared.put(key, content, PutMode::Overwrite).await
     }
 
-    async fn note(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
-        self.put(key, content).await
-    }
-
     async fn get(&self, key: &Key, most_bytes: u64) -> Result<Bytes, BlobError> {
         let failed = |error| self.shared.translate(key.as_str(), error);
         let found = self.shared.objects.get(&location_of(key)).await.map_err(failed)?;
@@ -197,6 +202,24 @@ impl BlobStore for CloudStore {
 
     async fn size_of(&self, key: &Key) -> Result<u64, BlobError> {
         self.shared.size_of(key).await
+    }
+
+    async fn stat(&self, key: &Key) -> Result<Stat, BlobError> {
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        let found = self.shared.objects.get_opts(&location_of(key), options).await;
+        let found = found.map_err(|error| self.shared.translate(key.as_str(), error))?;
+        let content_type = found.attributes.get(&Attribute::ContentType).map(|value| value.as_ref().to_owned());
+        Ok(Stat { size_bytes: found.meta.size, content_type })
+    }
+
+    async fn copy(&self, from: &Key, to: &Key) -> Result<(), BlobError> {
+        let copied = self.shared.objects.copy(&location_of(from), &location_of(to)).await;
+        copied.map_err(|error| self.shared.translate(from.as_str(), error))
+    }
+
+    async fn presign(&self, key: &Key, grant: Grant<'_>, lifetime: Duration) -> Result<Option<Url>, BlobError> {
+        let Some(signer) = &self.signer else { return Ok(None) };
+        signer.sign(key, grant, lifetime).await.map_err(|error| self.shared.translate(key.as_str(), error))
     }
 
     async fn open(&self, key: &Key, range: Range<u64>) -> Result<BlobReader, BlobError> {
@@ -227,7 +250,7 @@ impl BlobStore for CloudStore {
         Ok(())
     }
 
-    async fn clear_staged(&self, _: Timestamp) -> Result<usize, BlobError> {
+    async fn clear_staged(&self, _: Option<&Key>, _: Timestamp) -> Result<usize, BlobError> {
         Ok(0)
     }
 

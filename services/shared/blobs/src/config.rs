@@ -67,6 +67,9 @@ heliograph_settings::settings! {
         /// Where the bucket is, such as `https://minio.example.org`. Without it, the public
         /// address of S3, of Google or of the Azure account.
         pub endpoint: Option<Url> = None,
+        /// Where clients and other servers find the bucket, if that is another address than
+        /// ours: URLs for uploads to it and downloads from it are made for this one.
+        pub public_endpoint: Option<Url> = None,
         /// Whether the endpoint may be reached without TLS: everything can be read on the way
         /// then, but for the secret key.
         pub allow_http: bool = false,
@@ -139,7 +142,8 @@ impl StorageConfig {
         let message = "needs storage.server_side_encryption = \"aws:kms\"";
         needs("kms_key_id", self.kms_key_id.is_some() && !is_kms, message);
         needs("account", self.access_key.is_some() && self.account.is_none(), "is required with storage.access_key");
-        found.extend(self.endpoint.as_ref().and_then(|url| self.check_endpoint(url)));
+        let endpoints = [("endpoint", &self.endpoint), ("public_endpoint", &self.public_endpoint)];
+        found.extend(endpoints.into_iter().filter_map(|(field, url)| self.check_endpoint(field, url.as_ref()?)));
         found
     }
 
@@ -178,6 +182,7 @@ impl StorageConfig {
         const S3: &[Cloud] = &[Cloud::S3];
         let settings = [
             ("endpoint", self.endpoint.is_some(), ANY),
+            ("public_endpoint", self.public_endpoint.is_some(), ANY),
             ("allow_http", self.allow_http, ANY),
             ("ca_file", self.ca_file.is_some(), ANY),
             ("region", self.region.is_some(), S3),
@@ -201,7 +206,7 @@ impl StorageConfig {
         settings.map(|(field, _, clouds)| (field, message(clouds))).collect()
     }
 
-    fn check_endpoint(&self, url: &Url) -> Option<(&'static str, String)> {
+    fn check_endpoint(&self, field: &'static str, url: &Url) -> Option<(&'static str, String)> {
         let message = match url.scheme() {
             "https" | "http" if self.needs_path_style(url) => {
                 format!("{url} has no names of buckets before it: set storage.path_style = true")
@@ -211,7 +216,7 @@ impl StorageConfig {
             "http" => format!("{url} is not encrypted: use https://, or set storage.allow_http = true"),
             _ => format!("must begin with https:// or http://, not {url}"),
         };
-        Some(("endpoint", message))
+        Some((field, message))
     }
 
     fn needs_path_style(&self, url: &Url) -> bool {

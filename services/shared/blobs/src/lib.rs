@@ -24,7 +24,7 @@ pub use error::BlobError;
 pub use key::{InvalidKey, Key};
 pub use local::LocalStore;
 pub use observed::{Observed, Observer};
-pub use store::{BlobReader, BlobStore, BlobWriter, Listing};
+pub use store::{BlobReader, BlobStore, BlobWriter, Grant, Listing, Stat};
 
 /// Opens the store that the settings name; without one, the folder `media` in `data_folder`.
 /// A bucket is asked something first.

@@ -14,6 +14,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
     ops::Range,
     path::{Path as FsPath, PathBuf},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -23,13 +24,14 @@ use heliograph_types::Timestamp;
 use object_store::{
     GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt, PutMode, PutPayload, local::LocalFileSystem, path::Path,
 };
+use url::Url;
 
 use self::{
     staged::{remove_all_staged, remove_staged},
     writer::LocalWriter,
 };
 use crate::{
-    BlobError, BlobReader, BlobStore, BlobWriter, Key, Listing, StorageConfig,
+    BlobError, BlobReader, BlobStore, BlobWriter, Grant, Key, Listing, Stat, StorageConfig,
     location::{key_at, location_of},
 };
 
@@ -63,8 +65,9 @@ impl LocalStore {
         })
     }
 
-    async fn store(fs: &LocalFileSystem, key: &Key, content: Bytes, mode: PutMode) -> Result<(), BlobError> {
-        fs.put_opts(&location_of(key), content.into(), mode.into())
+    async fn store(&self, key: &Key, content: Bytes, mode: PutMode) -> Result<(), BlobError> {
+        self.durable
+            .put_opts(&location_of(key), content.into(), mode.into())
             .await
             .map_err(|error| translate(key.as_str(), error))?;
         Ok(())
@@ -86,15 +89,11 @@ impl LocalStore {
 #[async_trait]
 impl BlobStore for LocalStore {
     async fn create(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
-        Self::store(&self.durable, key, content, PutMode::Create).await
+        self.store(key, content, PutMode::Create).await
     }
 
     async fn put(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
-        Self::store(&self.durable, key, content, PutMode::Overwrite).await
-    }
-
-    async fn note(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
-        Self::store(&self.quick, key, content, PutMode::Overwrite).await
+        self.store(key, content, PutMode::Overwrite).await
     }
 
     async fn get(&self, key: &Key, most_bytes: u64) -> Result<Bytes, BlobError> {
@@ -110,6 +109,20 @@ impl BlobStore for LocalStore {
     async fn size_of(&self, key: &Key) -> Result<u64, BlobError> {
         let found = self.quick.head(&location_of(key)).await.map_err(|error| translate(key.as_str(), error))?;
         Ok(found.size)
+    }
+
+    async fn stat(&self, key: &Key) -> Result<Stat, BlobError> {
+        Ok(Stat { size_bytes: self.size_of(key).await?, content_type: None })
+    }
+
+    async fn copy(&self, from: &Key, to: &Key) -> Result<(), BlobError> {
+        // A hard link to what is durable already: nothing of ours changes a file once it is there.
+        let copied = self.durable.copy(&location_of(from), &location_of(to)).await;
+        copied.map_err(|error| translate(from.as_str(), error))
+    }
+
+    async fn presign(&self, _: &Key, _: Grant<'_>, _: Duration) -> Result<Option<Url>, BlobError> {
+        Ok(None)
     }
 
     async fn open(&self, key: &Key, range: Range<u64>) -> Result<BlobReader, BlobError> {
@@ -146,8 +159,9 @@ impl BlobStore for LocalStore {
         cleared.map_err(io::Error::other).flatten().map_err(|error| translate_io(key.as_str(), error))
     }
 
-    async fn clear_staged(&self, older_than: Timestamp) -> Result<usize, BlobError> {
-        let folder = self.folder.clone();
+    async fn clear_staged(&self, prefix: Option<&Key>, older_than: Timestamp) -> Result<usize, BlobError> {
+        let folder =
+            prefix.map_or_else(|| self.folder.clone(), |prefix| self.folder.join(location_of(prefix).as_ref()));
         let cleared = tokio::task::spawn_blocking(move || remove_all_staged(&folder, older_than)).await;
         cleared.map_err(io::Error::other).flatten().map_err(|error| translate_io("the store", error))
     }

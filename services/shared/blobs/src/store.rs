@@ -1,11 +1,12 @@
 //! The interface of a store.
 
-use std::{fmt, ops::Range, pin::Pin};
+use std::{fmt, ops::Range, pin::Pin, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
-use heliograph_types::Timestamp;
+use heliograph_types::{StoreName, Timestamp};
+use url::Url;
 
 use crate::{BlobError, Key};
 
@@ -14,6 +15,29 @@ pub type BlobReader = Pin<Box<dyn Stream<Item = Result<Bytes, BlobError>> + Send
 
 /// Keys below a prefix, in no order.
 pub type Listing = Pin<Box<dyn Stream<Item = Result<(Key, Timestamp), BlobError>> + Send>>;
+
+/// What a store knows of a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stat {
+    /// Bytes.
+    pub size_bytes: u64,
+    /// What was said of it when it was written; a folder keeps none.
+    pub content_type: Option<String>,
+}
+
+/// What the holder of a URL may do with one blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant<'a> {
+    /// Write it, by `PUT`. Neither the size nor the type is fixed.
+    Put,
+    /// Read it, by `GET`, answered with these headers.
+    Get {
+        /// `Content-Type`.
+        content_type: &'a str,
+        /// `Content-Disposition`.
+        disposition: &'a str,
+    },
+}
 
 /// A store of blobs. What it has acknowledged is durable.
 #[async_trait]
@@ -27,15 +51,22 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     /// Stores a small blob, in place of what is there.
     async fn put(&self, key: &Key, content: Bytes) -> Result<(), BlobError>;
 
-    /// Stores a small blob that may be lost when the machine loses power: a note about
-    /// work in progress, not a promise.
-    async fn note(&self, key: &Key, content: Bytes) -> Result<(), BlobError>;
-
     /// A whole small blob. More than `most_bytes` is an error: this never fills memory.
     async fn get(&self, key: &Key, most_bytes: u64) -> Result<Bytes, BlobError>;
 
     /// The size of a blob.
     async fn size_of(&self, key: &Key) -> Result<u64, BlobError>;
+
+    /// What the store knows of a blob.
+    async fn stat(&self, key: &Key) -> Result<Stat, BlobError>;
+
+    /// Copies a blob within the store, in place of what is under `to`. A bucket does that by
+    /// itself: no byte passes through us. Durable when this answers.
+    async fn copy(&self, from: &Key, to: &Key) -> Result<(), BlobError>;
+
+    /// A URL by which anybody may do one thing with one blob for this time; `None` if the store
+    /// has no such URLs. Whether there is a blob is not looked at.
+    async fn presign(&self, key: &Key, grant: Grant<'_>, lifetime: Duration) -> Result<Option<Url>, BlobError>;
 
     /// A part of a blob, `range` within its size. Opens it before returning, so that
     /// `NotFound` is known at once.
@@ -51,12 +82,17 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     /// that nobody writes now.
     async fn clear_leftovers(&self, key: &Key) -> Result<(), BlobError>;
 
-    /// Removes what killed writers have left behind anywhere in the store before
-    /// `older_than`; tells how many. Looks at everything: for start-up, not for every day.
-    async fn clear_staged(&self, older_than: Timestamp) -> Result<usize, BlobError>;
+    /// Removes what killed writers have left behind below a prefix, or anywhere, before
+    /// `older_than`; tells how many. Looks at everything there.
+    async fn clear_staged(&self, prefix: Option<&Key>, older_than: Timestamp) -> Result<usize, BlobError>;
 
     /// The keys below a prefix, and when each was last written.
     fn list(&self, prefix: &Key) -> Listing;
+
+    /// The stores that there are besides the usual one.
+    fn others(&self) -> Vec<StoreName> {
+        Vec::new()
+    }
 
     /// Whether `create` decides by itself who is first.
     fn creates_are_atomic(&self) -> bool;

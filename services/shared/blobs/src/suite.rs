@@ -102,7 +102,7 @@ async fn a_listing_has_all_keys_below_its_prefix(store: Arc<dyn BlobStore>) {
         store.put(&key(name), Bytes::from_static(b"x")).await.unwrap();
     }
     store.delete(&key("list/a")).await.unwrap();
-    store.note(&key("list/d"), Bytes::new()).await.unwrap();
+    store.put(&key("list/d"), Bytes::new()).await.unwrap();
 
     let mut names: Vec<String> =
         store.list(&key("list")).map_ok(|(key, _)| key.to_string()).try_collect().await.unwrap();
@@ -188,8 +188,10 @@ async fn half_written_files_go_wherever_they_are_and_others_stay() {
         std::fs::write(folder.path().join(name), "half").unwrap();
     }
 
-    assert_eq!(store.clear_staged(Timestamp::from_millis(0)).await.unwrap(), 0);
-    assert_eq!(store.clear_staged(Timestamp::from_millis(u64::MAX)).await.unwrap(), 3);
+    assert_eq!(store.clear_staged(None, Timestamp::from_millis(0)).await.unwrap(), 0);
+    assert_eq!(store.clear_staged(Some(&key("no/such")), Timestamp::from_millis(u64::MAX)).await.unwrap(), 0);
+    assert_eq!(store.clear_staged(Some(&key("thumbs")), Timestamp::from_millis(u64::MAX)).await.unwrap(), 2);
+    assert_eq!(store.clear_staged(None, Timestamp::from_millis(u64::MAX)).await.unwrap(), 1);
 
     assert_eq!(store.get(&key("thumbs/a/b"), 10).await.unwrap(), "whole");
 }

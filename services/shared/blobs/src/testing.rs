@@ -1,8 +1,17 @@
-//! An S3 server on loopback, for tests.
+//! For tests: an S3 server on loopback, and a store whose every step can be stopped.
 
-use std::net::SocketAddr;
+mod intercepted;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use heliograph_settings::{Section, toml::Value};
+use hyper::{
+    body::Incoming,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
@@ -12,6 +21,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
+pub use self::intercepted::{Intercepted, Step};
 use crate::StorageConfig;
 
 /// The name of its one bucket.
@@ -21,11 +31,23 @@ pub const ACCESS_KEY_ID: &str = "AKIAHELIOGRAPH";
 /// The secret that belongs to it.
 pub const SECRET_ACCESS_KEY: &str = "a-secret-of-tests";
 
+fn allow_origins(headers: &mut http::HeaderMap) {
+    use http::{HeaderValue, header};
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, PUT"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type, Range"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
 /// A server that checks signatures and keeps objects as files. Stops when it is dropped.
 #[derive(Debug)]
 pub struct S3Server {
     folder: TempDir,
     address: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
     _serving: AbortOnDropHandle<()>,
 }
 
@@ -35,8 +57,22 @@ impl S3Server {
     /// # Panics
     ///
     /// If this machine has no room for it.
-    #[expect(clippy::expect_used, reason = "for tests")]
     pub async fn start() -> Self {
+        Self::launch(false).await
+    }
+
+    /// The same with a bucket that web pages of any origin may use, as the rules allow that
+    /// `heliograph doctor` prints.
+    ///
+    /// # Panics
+    ///
+    /// If this machine has no room for it.
+    pub async fn start_for_browsers() -> Self {
+        Self::launch(true).await
+    }
+
+    #[expect(clippy::expect_used, reason = "for tests")]
+    async fn launch(has_cors: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder for tests");
         std::fs::create_dir(folder.path().join(BUCKET)).expect("a new folder is empty");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -45,10 +81,31 @@ impl S3Server {
         let mut builder = S3ServiceBuilder::new(files);
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
         let service = builder.build();
+        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
+        let seen = Arc::clone(&requests);
         let serving = tokio::runtime::Handle::current().spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
-                let service = service.clone();
+                let (service, seen) = (service.clone(), Arc::clone(&seen));
+                let service = service_fn(move |request: http::Request<Incoming>| {
+                    let is_preflight = has_cors && request.method() == http::Method::OPTIONS;
+                    if !is_preflight {
+                        let line = format!("{} {}", request.method(), request.uri().path());
+                        seen.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                    }
+                    let service = service.clone();
+                    async move {
+                        let mut answer = if is_preflight {
+                            http::Response::new(s3s::Body::empty())
+                        } else {
+                            Service::call(&service, request).await?
+                        };
+                        if has_cors {
+                            allow_origins(answer.headers_mut());
+                        }
+                        Ok::<_, s3s::HttpError>(answer)
+                    }
+                });
                 connections.spawn(async move {
                     let server = Builder::new(TokioExecutor::new());
                     // An error is a client that has left.
@@ -56,7 +113,12 @@ impl S3Server {
                 });
             }
         });
-        Self { folder, address, _serving: AbortOnDropHandle::new(serving) }
+        Self { folder, address, requests, _serving: AbortOnDropHandle::new(serving) }
+    }
+
+    /// Every request since the last look: its method, and the path with the bucket.
+    pub fn take_requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.requests.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The settings for its bucket, by key.

@@ -6,16 +6,17 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use heliograph_blobs::{BlobError, BlobStore, Key};
 use heliograph_leases::State;
-use heliograph_types::{Clock, Failure, Mxc};
+use heliograph_types::{Clock, Failure, Mxc, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::broadcast;
+use tokio::{sync::broadcast, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Change, MediaRecord, Reserved,
+    Blocked, Change, MediaRecord, Removal, Reserved,
+    blocked::BlockList,
     exclusive::{self, NotCreated},
-    keys::{record_key, records_prefix, reserved_key, reserved_prefix},
-    record::Marker,
+    keys::{blocked_key, record_key, records_prefix, removal_key, reserved_key, reserved_prefix, swept_key},
+    record::Swept,
     remembered::Remembered,
 };
 
@@ -23,6 +24,10 @@ use crate::{
 const MOST_RECORD_BYTES: u64 = 64 << 10;
 /// Where changes of records are told.
 const CHANGES: &str = "changed";
+/// What is told there when the block list has changed.
+const BLOCK_LIST: &str = "block list";
+/// How often the block list is read anew, in case a signal was lost.
+const LOAD_AGAIN: Duration = Duration::from_mins(1);
 /// How long to wait before listening again.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// While waiting for content, look at the store this often in case a signal was lost.
@@ -84,6 +89,7 @@ pub struct Catalog {
     state: State,
     clock: Arc<dyn Clock>,
     remembered: Remembered,
+    block_list: BlockList,
 }
 
 impl std::fmt::Debug for Catalog {
@@ -95,7 +101,7 @@ impl std::fmt::Debug for Catalog {
 impl Catalog {
     /// The catalog of `blobs`. Instances of one deployment share `state` for their signals.
     pub fn new(blobs: Arc<dyn BlobStore>, state: State, clock: Arc<dyn Clock>) -> Self {
-        Self { blobs, state, clock, remembered: Remembered::default() }
+        Self { blobs, state, clock, remembered: Remembered::default(), block_list: BlockList::default() }
     }
 
     /// The record of a medium that has content: quarantined or not, but not deleted.
@@ -141,13 +147,21 @@ impl Catalog {
     pub async fn watch(self: Arc<Self>, shutdown: CancellationToken) {
         let listening = async {
             loop {
+                self.load_block_list().await;
                 match self.state.subscribe(CHANGES).await {
                     Ok(mut changes) => {
                         // What changed before we listened is not known.
                         self.remembered.forget(Change::Unknown);
                         loop {
-                            let change = changes.next().await.and_then(|mxc| mxc.parse().ok());
-                            self.remembered.forget(change.map_or(Change::Unknown, Change::Of));
+                            let Ok(change) = timeout(LOAD_AGAIN, changes.next()).await else {
+                                self.load_block_list().await;
+                                continue;
+                            };
+                            let change = change.and_then(|mxc| mxc.parse().ok()).map_or(Change::Unknown, Change::Of);
+                            if change == Change::Unknown {
+                                self.load_block_list().await;
+                            }
+                            self.remembered.forget(change);
                         }
                     }
                     Err(error) => tracing::debug!(%error, "not listening to changes of other instances"),
@@ -156,6 +170,39 @@ impl Catalog {
             }
         };
         let _: Option<()> = shutdown.run_until_cancelled(listening).await;
+    }
+
+    /// Reads the block list anew; what another instance has just changed holds here then.
+    pub async fn load_block_list(&self) {
+        if let Err(error) = self.block_list.load(&*self.blobs).await {
+            tracing::warn!(%error, "the block list may be out of date");
+        }
+    }
+
+    /// Whether content with this digest, in hexadecimal, is not wanted. Of content that nobody has
+    /// read, nothing is known.
+    pub fn is_blocked(&self, sha256: &str) -> bool {
+        self.block_list.contains(sha256)
+    }
+
+    /// Who does not want some content, if anybody.
+    pub async fn find_blocked(&self, sha256: &str) -> Result<Option<Blocked>, CatalogError> {
+        self.find_object(&blocked_key(sha256)).await
+    }
+
+    /// Blocks content, or takes that back with `None`, and tells every instance.
+    pub async fn block(&self, sha256: &str, blocked: Option<&Blocked>) -> Result<(), CatalogError> {
+        let key = blocked_key(sha256);
+        let written = match blocked {
+            Some(blocked) => self.blobs.put(&key, to_json(blocked)).await,
+            None => self.blobs.delete(&key).await,
+        };
+        written.map_err(CatalogError::Store)?;
+        self.load_block_list().await;
+        if let Err(error) = self.state.publish(CHANGES, BLOCK_LIST).await {
+            tracing::warn!(%error, "other instances learn of the block list only within a minute");
+        }
+        Ok(())
     }
 
     /// What an id means now. For remote media, `Missing` only says that there is no copy.
@@ -261,33 +308,35 @@ impl Catalog {
         })
     }
 
-    /// Notes that a blob is being written, before its first byte.
-    pub async fn mark(&self, blob_id: &str, marker: &Marker) -> Result<(), CatalogError> {
-        let json = to_json(marker);
-        self.blobs.note(&crate::incoming_key(blob_id), json).await.map_err(CatalogError::Store)
-    }
-
-    /// Notes that a blob is to go, so that it does even if we are killed. Durable when
-    /// answered, unlike a note on what is being written.
-    pub async fn mark_for_removal(&self, blob_id: &str, marker: &Marker) -> Result<(), CatalogError> {
-        let json = to_json(marker);
-        self.blobs.put(&crate::incoming_key(blob_id), json).await.map_err(CatalogError::Store)
-    }
-
     /// Removes what a process has left of a record that was killed while it wrote it. If
     /// somebody writes it this moment, that fails and can be tried again.
     pub async fn clear_leftovers(&self, mxc: &Mxc) -> Result<(), CatalogError> {
         self.blobs.clear_leftovers(&record_key(mxc)).await.map_err(CatalogError::Store)
     }
 
-    /// The note on a blob that is being written, or is to go.
-    pub async fn find_marker(&self, blob_id: &str) -> Result<Option<Marker>, CatalogError> {
-        self.find_object(&crate::incoming_key(blob_id)).await
+    /// Notes that bytes are to go, so that they do even if we are killed. Durable when answered.
+    pub async fn note_removal(&self, blob_id: &str, mxc: &Mxc, removal: &Removal) -> Result<(), CatalogError> {
+        self.blobs.put(&removal_key(blob_id, mxc), to_json(removal)).await.map_err(CatalogError::Store)
     }
 
-    /// Removes the note: the blob was committed, or is gone.
-    pub async fn unmark(&self, blob_id: &str) -> Result<(), CatalogError> {
-        self.blobs.delete(&crate::incoming_key(blob_id)).await.map_err(CatalogError::Store)
+    /// The note that bytes are to go.
+    pub async fn find_removal(&self, blob_id: &str, mxc: &Mxc) -> Result<Option<Removal>, CatalogError> {
+        self.find_object(&removal_key(blob_id, mxc)).await
+    }
+
+    /// Takes such a note back: the bytes are gone, or others need them.
+    pub async fn forget_removal(&self, blob_id: &str, mxc: &Mxc) -> Result<(), CatalogError> {
+        self.blobs.delete(&removal_key(blob_id, mxc)).await.map_err(CatalogError::Store)
+    }
+
+    /// Until when all blobs were looked at, and whether their records name them.
+    pub async fn find_swept(&self) -> Result<Option<Timestamp>, CatalogError> {
+        Ok(self.find_object::<Swept>(&swept_key()).await?.map(|swept| swept.until))
+    }
+
+    /// Says until when all blobs were looked at.
+    pub async fn note_swept(&self, until: Timestamp) -> Result<(), CatalogError> {
+        self.blobs.put(&swept_key(), to_json(&Swept { until })).await.map_err(CatalogError::Store)
     }
 
     async fn find_object<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, CatalogError> {

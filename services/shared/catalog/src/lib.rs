@@ -2,6 +2,7 @@
 //!
 //! Reads and writes JSON objects in the store; knows no upload in progress.
 
+mod blocked;
 mod catalog;
 mod exclusive;
 mod keys;
@@ -10,7 +11,12 @@ mod remembered;
 #[cfg(test)]
 mod tests;
 
+pub use blocked::Blocked;
 pub use catalog::{Catalog, CatalogError, Lookup};
-pub use keys::{blob_key, incoming_key, incoming_prefix, record_key, thumbnail_key, thumbnails_prefix};
-pub use record::{Marker, MediaRecord, Reserved, Verdict};
+pub use keys::{
+    BlobOwner, blob_key, blob_owner, blobs_prefix, blocked_key, blocked_prefix, direct_key, direct_prefix, hour_prefix,
+    note_owner, record_key, ref_key, refs_prefix, removal_key, removals_prefix, store_prefix, thumbnail_key,
+    thumbnails_prefix,
+};
+pub use record::{MediaRecord, Removal, Reserved, Verdict};
 pub use remembered::Change;

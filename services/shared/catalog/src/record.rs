@@ -1,5 +1,6 @@
 //! The JSON objects of the catalog. People can read them; the schema only grows.
 
+use heliograph_blobs::{InvalidKey, Key};
 use heliograph_types::{ContentType, FileName, Mxc, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -26,10 +27,16 @@ pub struct MediaRecord {
     pub sniffed_type: Option<ContentType>,
     /// Bytes.
     pub size_bytes: u64,
-    /// Digest of the content, in hexadecimal.
+    /// Digest of the content, in hexadecimal; empty if nobody has read the content.
     pub sha256: String,
     /// Key of the bytes in the store.
     pub blob: String,
+    /// The upload that made this record: its bytes may be those of an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<String>,
+    /// Whether the uploader put the bytes into the store without us (MSC3870).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub direct: bool,
     /// Who uploaded it; absent for copies of remote media.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uploader: Option<UserId>,
@@ -62,9 +69,14 @@ impl MediaRecord {
     /// The version of the JSON that we write.
     pub const SCHEMA: u32 = SCHEMA;
 
-    /// The id of the blob that holds the content: the last part of its key.
-    pub fn blob_id(&self) -> &str {
-        self.blob.rsplit('/').next().unwrap_or_default()
+    /// The key of its bytes.
+    pub fn blob_key(&self) -> Result<Key, InvalidKey> {
+        Key::new(self.blob.as_str())
+    }
+
+    /// Whether the upload with this id has made it.
+    pub fn is_of(&self, upload: &str) -> bool {
+        self.upload.as_deref() == Some(upload)
     }
 }
 
@@ -80,19 +92,20 @@ pub struct Reserved {
     pub unused_expires_at: Timestamp,
 }
 
-/// Notes that a blob is being written: it goes if it was not committed.
+/// Notes that the bytes of a medium are to go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Marker {
-    /// The medium that it is for.
-    #[serde(with = "mxc_text")]
-    pub mxc: Mxc,
-    /// Who uploads it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uploader: Option<UserId>,
-    /// The fence of the ticket.
-    pub fence: u64,
-    /// When the upload began.
-    pub began_at: Timestamp,
+pub struct Removal {
+    /// The key of the bytes.
+    pub blob: String,
+    /// In ms since 1970.
+    pub noted_at: Timestamp,
+}
+
+/// How far the sweep of blobs has come.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Swept {
+    /// All uploads that began before this were looked at; in ms since 1970.
+    pub(crate) until: Timestamp,
 }
 
 mod mxc_text {

@@ -143,6 +143,24 @@ impl FromStr for UserId {
     }
 }
 
+/// The name of one of several stores: 1 to 32 of `a-z 0-9 -`, given by the operator.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreName(Arc<str>);
+text_id!(StoreName);
+
+impl FromStr for StoreName {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if (1..=32).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidId("not a valid name of a store: 1 to 32 of a-z, 0-9 and -"))
+        }
+    }
+}
+
 /// One medium: the server that owns it and the id that the server gave it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mxc {

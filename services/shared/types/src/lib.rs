@@ -12,6 +12,6 @@ mod thumbnail;
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use content::{ContentType, FileName, InvalidContentType};
 pub use error::{AccountLimit, ErrorCode, Failure};
-pub use id::{InvalidId, MediaId, Mxc, ServerName, UserId};
+pub use id::{InvalidId, MediaId, Mxc, ServerName, StoreName, UserId};
 pub use secret::Secret;
 pub use thumbnail::{InvalidMethod, ThumbnailMethod, ThumbnailSpec};

@@ -85,6 +85,8 @@ impl Room {
             size_bytes: content.len() as u64,
             sha256: String::new(),
             blob: blob.to_string(),
+            upload: None,
+            direct: false,
             uploader: local.then(|| "@a:example.org".parse().unwrap()),
             file_name: None,
             created_at: Timestamp::from_millis(1),

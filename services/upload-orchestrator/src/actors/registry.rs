@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     future::Future,
+    num::NonZeroUsize,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -10,14 +11,18 @@ use std::{
 };
 
 use actix::prelude::*;
-use heliograph_blobs::BlobStore;
+use heliograph_blobs::{BlobStore, Key};
 use heliograph_catalog::{Catalog, MediaRecord};
 use heliograph_leases::State;
-use heliograph_proto::BlobId;
-use heliograph_types::{Clock, Mxc, UserId};
+use heliograph_proto::{BlobId, Ticket};
+use heliograph_types::{Clock, Mxc, StoreName, Timestamp, UserId};
+use lru::LruCache;
 use tokio_util::task::TaskTracker;
 
-use crate::{UploadsConfig, accounts::Accounts, actors::upload::UploadActor};
+use crate::{UploadsConfig, accounts::Accounts, actors::upload::UploadActor, discard::remove, sharing};
+
+/// Uploads that are remembered after they are over, about 100 bytes each.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
 
 /// What all uploads of an orchestrator share.
 pub(crate) struct Shared {
@@ -48,16 +53,31 @@ impl Shared {
         }
     }
 
-    /// Removes what is superfluous once the record is there. The sweep does what fails here.
-    pub(crate) async fn tidy_after_commit(&self, record: &MediaRecord) {
-        if record.uploader.is_some()
+    /// Uploads that began before this are over.
+    pub(crate) fn dead_before(&self) -> Timestamp {
+        self.clock.now() - self.config.staging_lifetime
+    }
+
+    /// All stores; the usual one has no name.
+    pub(crate) fn stores(&self) -> impl Iterator<Item = Option<StoreName>> {
+        std::iter::once(None).chain(self.blobs.others().into_iter().map(Some))
+    }
+
+    /// Removes what is superfluous once the record is there, and tells of its content. The
+    /// sweep does what fails here.
+    pub(crate) async fn tidy_after_commit(&self, ticket: &Ticket, record: &MediaRecord) {
+        if ticket.is_reserved
             && let Err(error) = self.catalog.remove_reserved(&record.mxc).await
         {
             tracing::warn!(mxc = %record.mxc, %error, "a filled reservation stays until it expires");
         }
-        if let Err(error) = self.catalog.unmark(record.blob_id()).await {
-            tracing::warn!(mxc = %record.mxc, %error, "the note on a finished upload stays until the sweep");
+        if record.blob != ticket.blob
+            && let Ok(superfluous) = Key::new(ticket.blob.as_str())
+            && let Err(error) = remove(&*self.blobs, &superfluous).await
+        {
+            tracing::warn!(mxc = %record.mxc, %error, "content that is there twice stays until the sweep");
         }
+        sharing::publish(self, record).await;
     }
 }
 
@@ -71,6 +91,7 @@ pub(crate) struct Registry {
     arbiters: Vec<actix_rt::ArbiterHandle>,
     started: AtomicUsize,
     actors: Mutex<HashMap<BlobId, (Incarnation, Addr<UploadActor>)>>,
+    over: Mutex<LruCache<BlobId, ()>>,
 }
 
 /// Tells the actors apart that have owned the same upload, one after the other.
@@ -81,7 +102,12 @@ impl Registry {
     /// A registry whose actors live on these arbiters, in turn.
     pub(crate) fn new(arbiters: Vec<actix_rt::ArbiterHandle>) -> Self {
         assert!(!arbiters.is_empty(), "actors need an arbiter");
-        Self { arbiters, started: AtomicUsize::new(0), actors: Mutex::default() }
+        Self {
+            arbiters,
+            started: AtomicUsize::new(0),
+            actors: Mutex::default(),
+            over: Mutex::new(LruCache::new(REMEMBERED)),
+        }
     }
 
     /// Starts the actor of an upload.
@@ -101,8 +127,17 @@ impl Registry {
         self.actors().get(blob_id).map(|(_, addr)| addr).filter(|addr| addr.connected()).cloned()
     }
 
-    /// Forgets an upload that is over. A successor of the actor is left alone.
-    pub(crate) fn remove(&self, blob_id: &BlobId, incarnation: Option<Incarnation>) {
+    /// Whether an upload is known to be over, in whatever way.
+    pub(crate) fn is_over(&self, blob_id: &BlobId) -> bool {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner).contains(blob_id)
+    }
+
+    /// Forgets the actor of an upload, but remembers for a while that the upload `is_over`: no
+    /// other actor is to take it up. A successor of the actor is left alone.
+    pub(crate) fn remove(&self, blob_id: &BlobId, incarnation: Option<Incarnation>, is_over: bool) {
+        if is_over {
+            self.over.lock().unwrap_or_else(PoisonError::into_inner).put(blob_id.clone(), ());
+        }
         let mut actors = self.actors();
         if actors.get(blob_id).is_some_and(|(present, _)| Some(*present) == incarnation) {
             actors.remove(blob_id);

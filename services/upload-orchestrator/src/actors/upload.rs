@@ -2,17 +2,17 @@
 //!
 //! Owns:  the state of one upload, its timers, its lease.
 //! Lives: from admission until the upload is committed or given up.
-//! Dies:  a panic loses it; the registry starts another from the marker in the store.
+//! Dies:  a panic loses it; the registry starts another from the ticket.
 //! Load:  its permit is the admission; a message per progress report.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use actix::prelude::*;
 use heliograph_blobs::Key;
-use heliograph_catalog::{CatalogError, MediaRecord, blob_key};
+use heliograph_catalog::{CatalogError, MediaRecord};
 use heliograph_leases::Lease;
 use heliograph_proto::{Commit, Ticket};
-use heliograph_types::{Failure, UserId};
+use heliograph_types::{ErrorCode, Failure};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::{Instrument, Span};
 
@@ -21,6 +21,7 @@ use crate::{
     discard::discard_unless_recorded,
     metrics,
     session::{Effect, Event, State},
+    sharing,
 };
 
 /// How long an id is owned without renewal.
@@ -31,7 +32,8 @@ const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// See the top of the file.
 pub(crate) struct UploadActor {
     pub(crate) ticket: Ticket,
-    pub(crate) uploader: Option<UserId>,
+    /// Whether another actor has owned the upload before: what it has done is not known.
+    is_successor: bool,
     pub(crate) lease: Option<Lease>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) incarnation: Option<Incarnation>,
@@ -43,17 +45,11 @@ pub(crate) struct UploadActor {
 }
 
 impl UploadActor {
-    /// An upload that was just admitted, or is picked up again.
-    pub(crate) fn new(
-        ticket: Ticket,
-        uploader: Option<UserId>,
-        lease: Option<Lease>,
-        shared: Arc<Shared>,
-        permit: OwnedSemaphorePermit,
-    ) -> Self {
+    /// An upload that was just admitted.
+    pub(crate) fn new(ticket: Ticket, lease: Option<Lease>, shared: Arc<Shared>, permit: OwnedSemaphorePermit) -> Self {
         Self {
             ticket,
-            uploader,
+            is_successor: false,
             lease,
             shared,
             incarnation: None,
@@ -63,6 +59,11 @@ impl UploadActor {
             commit: None,
             awaiting_commit: Vec::new(),
         }
+    }
+
+    /// An upload that is picked up again.
+    pub(crate) fn successor(ticket: Ticket, shared: Arc<Shared>, permit: OwnedSemaphorePermit) -> Self {
+        Self { is_successor: true, ..Self::new(ticket, None, shared, permit) }
     }
 }
 
@@ -110,7 +111,9 @@ impl Actor for UploadActor {
 
     fn stopped(&mut self, _: &mut Self::Context) {
         metrics::ended();
-        self.shared.uploads.remove(&self.ticket.blob_id, self.incarnation);
+        // This runs after a panic too: then the upload is not over.
+        let is_over = matches!(self.state, State::Committed | State::Discarding | State::Discarded);
+        self.shared.uploads.remove(&self.ticket.blob_id, self.incarnation, is_over);
     }
 }
 
@@ -196,10 +199,10 @@ impl UploadActor {
 
     fn write_record(&mut self, ctx: &mut Context<Self>) {
         let Some((commit, span)) = self.commit.take() else { return };
+        let (ticket, must_look) = (self.ticket.clone(), self.is_successor);
         let record = self.record(commit);
         let shared = Arc::clone(&self.shared);
-        let uploader = self.uploader.clone();
-        let work = async move { create_record(&shared, &record, uploader.as_ref()).await }.instrument(span);
+        let work = async move { create_record(&shared, record, ticket, must_look).await }.instrument(span);
         ctx.spawn(work.into_actor(self).map(|outcome, actor, ctx| actor.recorded(&outcome, ctx)));
     }
 
@@ -226,9 +229,11 @@ impl UploadActor {
             content_type: commit.content_type,
             sniffed_type: commit.sniffed_type,
             size_bytes: commit.size_bytes,
-            sha256: hex::encode(commit.sha256),
-            blob: blob_key(self.ticket.blob_id.as_str()).to_string(),
-            uploader: self.uploader.clone(),
+            sha256: commit.sha256.map(hex::encode).unwrap_or_default(),
+            blob: self.ticket.blob.clone(),
+            upload: Some(self.ticket.blob_id.to_string()),
+            direct: commit.is_direct,
+            uploader: self.ticket.uploader.clone(),
             file_name: commit.file_name,
             created_at: self.shared.clock.now(),
             quarantined: None,
@@ -240,14 +245,9 @@ impl UploadActor {
     /// Until this is done the upload is ours, and nobody can pick it up and commit it.
     fn remove_blob(&self, ctx: &mut Context<Self>) {
         let (shared, ticket) = (Arc::clone(&self.shared), self.ticket.clone());
-        let uploader = self.uploader.clone();
         let removal = async move {
-            let blob_id = ticket.blob_id.as_str();
-            match discard_unless_recorded(&*shared.blobs, &shared.catalog, &ticket.mxc, blob_id).await {
-                Ok(now) => shared.accounts.set_right(uploader.as_ref(), &ticket.mxc, blob_id, now.as_deref()).await,
-                Err(error) => {
-                    tracing::warn!(mxc = %ticket.mxc, blob_id, %error, "remains of an upload stay until the sweep");
-                }
+            if let Err(error) = discard(&shared, &ticket).await {
+                tracing::warn!(mxc = %ticket.mxc, %error, "remains of an upload stay until the sweep");
             }
         };
         ctx.spawn(removal.into_actor(self).map(|(), actor, ctx| actor.apply(Event::Removed, ctx)));
@@ -291,38 +291,72 @@ impl UploadActor {
     }
 }
 
+/// Removes what an upload has stored, and gives back what was set aside for it.
+pub(crate) async fn discard(shared: &Shared, ticket: &Ticket) -> Result<(), Failure> {
+    let blob = key_of(ticket)?;
+    let now = discard_unless_recorded(&*shared.blobs, &shared.catalog, &ticket.mxc, &blob).await?;
+    let uploader = ticket.uploader.as_ref();
+    shared.accounts.set_right(uploader, &ticket.mxc, ticket.blob_id.as_str(), now.as_deref()).await;
+    Ok(())
+}
+
 /// The commit itself: one create-only write. Afterwards those who wait are woken and the
 /// id gives its place back; what is then superfluous goes in the background.
-async fn create_record(shared: &Arc<Shared>, record: &MediaRecord, uploader: Option<&UserId>) -> Result<(), Failure> {
-    check_blob(shared, record).await?;
+async fn create_record(
+    shared: &Arc<Shared>,
+    mut record: MediaRecord,
+    ticket: Ticket,
+    must_look: bool,
+) -> Result<(), Failure> {
+    if must_look {
+        check_blob(shared, &record).await?;
+    }
+    if shared.catalog.is_blocked(&record.sha256) {
+        return Err(unwanted());
+    }
     // Counted first: of two uploads that no longer fit together, one is refused.
-    shared.accounts.enter(record, record.blob_id()).await?;
-    match shared.catalog.create(record).await {
+    shared.accounts.enter(&record, ticket.blob_id.as_str()).await?;
+    if let Some(blob) = sharing::share(shared, &record).await {
+        record.blob = blob.to_string();
+    }
+    match shared.catalog.create(&record).await {
         Ok(()) => {}
-        Err(CatalogError::AlreadyExists(mxc)) => {
-            // An earlier try of this very commit may have reached the store.
-            let found = shared.catalog.find_now(&mxc).await?;
-            if found.as_ref().is_none_or(|found| found.blob != record.blob) {
+        Err(CatalogError::AlreadyExists(mxc)) => match shared.catalog.find_now(&mxc).await? {
+            // An earlier try of this very commit has reached the store.
+            Some(found) if found.is_of(ticket.blob_id.as_str()) => record = (*found).clone(),
+            _ => {
+                if record.blob != ticket.blob {
+                    sharing::release(shared, &mxc, &sharing::bytes_of(&record)?).await;
+                }
                 return Err(crate::service::already_has_content());
             }
-        }
+        },
+        // The record may be there or not: what it may name stays.
         Err(error) => {
             tracing::error!(mxc = %record.mxc, %error, "could not write a record");
             return Err(error.into());
         }
     }
     metrics::committed(record.size_bytes);
-    shared.forget_pending(uploader, &record.mxc).await;
-    shared.catalog.announce(&record.mxc).await;
-    let (shared_, record) = (Arc::clone(shared), record.clone());
-    shared.in_background(async move { shared_.tidy_after_commit(&record).await });
+    if ticket.is_reserved {
+        shared.forget_pending(ticket.uploader.as_ref(), &record.mxc).await;
+        shared.catalog.announce(&record.mxc).await;
+    }
+    let shared_ = Arc::clone(shared);
+    shared.in_background(async move { shared_.tidy_after_commit(&ticket, &record).await });
     Ok(())
 }
 
-/// No promise without the bytes: a blob that was removed or is not whole is not recorded.
+/// For content on the block list.
+pub(crate) fn unwanted() -> Failure {
+    metrics::refused("blocked");
+    Failure::new(ErrorCode::Forbidden, "this content is not accepted here")
+}
+
+/// No promise without the bytes: of an upload that another actor has owned, nobody knows whether
+/// they were removed.
 async fn check_blob(shared: &Shared, record: &MediaRecord) -> Result<(), Failure> {
-    let key = Key::new(record.blob.as_str()).map_err(|error| Failure::internal(error.to_string()))?;
-    match shared.blobs.size_of(&key).await {
+    match shared.blobs.size_of(&sharing::bytes_of(record)?).await {
         Ok(size_bytes) if size_bytes == record.size_bytes => Ok(()),
         Ok(size_bytes) => {
             tracing::error!(mxc = %record.mxc, size_bytes, expected = record.size_bytes, "a blob is not whole");
@@ -330,6 +364,11 @@ async fn check_blob(shared: &Shared, record: &MediaRecord) -> Result<(), Failure
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The key of the blob that a ticket names.
+pub(crate) fn key_of(ticket: &Ticket) -> Result<Key, Failure> {
+    Key::new(ticket.blob.as_str()).map_err(|error| Failure::internal(error.to_string()))
 }
 
 fn count(event: Event) {

@@ -1,6 +1,6 @@
 //! Quarantine, protection, deletion.
 
-use heliograph_catalog::thumbnail_key;
+use heliograph_catalog::{Removal, thumbnail_key};
 use heliograph_proto::{Action, Moderate};
 use heliograph_types::{Failure, ThumbnailMethod, ThumbnailSpec};
 
@@ -69,7 +69,6 @@ async fn what_is_deleted_is_gone_from_the_store_and_its_id_stays_taken(way: Way)
     assert!(matches!(house.catalog.lookup(&kept).await.unwrap(), Lookup::Ready(_)));
     assert_eq!(moderate(&*uploads, &mxc, Action::Delete).await.unwrap_err().code, ErrorCode::NotFound);
     assert_eq!(uploads.begin(begin(Target::Reserved(mxc))).await.unwrap_err().code, ErrorCode::NotFound);
-    eventually("no note stays", || house.files("incoming") == 0).await;
 }
 
 async fn what_is_not_there_cannot_be_changed(way: Way) {
@@ -87,19 +86,18 @@ async fn a_deletion_that_was_killed_is_finished_by_the_sweep() {
     let house = House::new();
     let uploads = house.open(UploadsConfig::default(), false);
     let mxc = medium(&house, &*uploads).await;
-    eventually("no note stays", || house.files("incoming") == 0).await;
+    eventually("no note stays", || house.files("removals") == 0).await;
     // What a process leaves that is killed behind the tombstone.
     let found = record(&house, &mxc).await;
-    let blob_id = found.blob.rsplit('/').next().unwrap().to_owned();
-    let note = Marker { mxc: mxc.clone(), uploader: None, fence: 0, began_at: house.clock.now() };
-    house.catalog.mark_for_removal(&blob_id, &note).await.unwrap();
+    let removal = Removal { blob: found.blob.clone(), noted_at: house.clock.now() };
+    house.catalog.note_removal(found.upload.as_deref().unwrap(), &mxc, &removal).await.unwrap();
     let verdict = heliograph_catalog::Verdict { by: alice(), at: house.clock.now() };
     house.catalog.replace(&MediaRecord { deleted: Some(verdict), ..(*found).clone() }).await.unwrap();
     house.clock.advance(Duration::from_secs(1));
 
     house.open(UploadsConfig::default(), true);
 
-    let left = || (house.files("incoming"), house.files("blobs"), house.files("thumbs"));
+    let left = || (house.files("removals"), house.files("blobs"), house.files("thumbs"));
     eventually("all of it goes", || left() == (0, 0, 0)).await;
     assert!(record(&house, &mxc).await.deleted.is_some());
 }

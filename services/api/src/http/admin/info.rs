@@ -47,6 +47,6 @@ pub(super) fn describe_upload(front: &Front, record: &MediaRecord) -> Value {
         "quarantined_by": record.quarantined.as_ref().map(|verdict| &verdict.by),
         "authenticated": !front.freeze.admits(record),
         "safe_from_quarantine": record.protected,
-        "sha256": record.sha256,
+        "sha256": Some(&record.sha256).filter(|sha256| !sha256.is_empty()),
     })
 }

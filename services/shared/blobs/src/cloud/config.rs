@@ -12,11 +12,12 @@ use object_store::{
     azure::MicrosoftAzureBuilder,
     gcp::GoogleCloudStorageBuilder,
     prefix::PrefixStore,
+    signer::Signer,
 };
 use tokio::runtime::Handle;
 use url::Url;
 
-use super::connector::Connector;
+use super::{connector::Connector, sign::UrlSigner};
 use crate::{Bucket, Cloud, StorageConfig, config::ServerSideEncryption, location::location_of};
 
 /// After this nothing is tried again: who waits has given up by then.
@@ -46,6 +47,18 @@ pub(super) fn build(
         None => objects,
         Some(prefix) => Arc::new(PrefixStore::new(objects, location_of(prefix))),
     })
+}
+
+/// Signs URLs of the bucket, for where others find it. Nothing is asked of it yet.
+pub(super) fn build_signer(bucket: &Bucket, config: &StorageConfig, runtime: &Handle) -> Result<UrlSigner, Failure> {
+    let endpoint = config.public_endpoint.clone().or_else(|| config.endpoint.clone());
+    let config = &StorageConfig { endpoint, ..config.clone() };
+    let signer: Arc<dyn Signer> = match bucket.cloud {
+        Cloud::S3 => Arc::new(s3(bucket, config, runtime)?.build()?),
+        Cloud::Google => Arc::new(google(bucket, config, runtime)?.build()?),
+        Cloud::Azure => Arc::new(azure(bucket, config, runtime)?.build()?),
+    };
+    Ok(UrlSigner { cloud: bucket.cloud, signer, prefix: bucket.prefix.clone() })
 }
 
 fn s3(bucket: &Bucket, config: &StorageConfig, runtime: &Handle) -> Result<AmazonS3Builder, Failure> {

@@ -19,10 +19,15 @@ pub(super) fn remove_staged(target: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes every staged file below `folder` that was written before `older_than`.
+/// Removes every staged file below `folder`, if there is one, that was written before `older_than`.
 pub(super) fn remove_all_staged(folder: &Path, older_than: Timestamp) -> io::Result<usize> {
     let mut removed = 0;
-    for entry in std::fs::read_dir(folder)? {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
             removed += remove_all_staged(&entry.path(), older_than)?;

@@ -1,15 +1,15 @@
 //! Creating over stores that check first and write then, or do not check at all.
 
 use std::{
-    ops::Range,
+    future::ready,
     path::Path,
     sync::{Arc, LazyLock},
 };
 
-use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use heliograph_blobs::{
-    BlobReader, BlobWriter, ConditionalCreate, Listing, StorageConfig, open_store, testing::S3Server,
+    ConditionalCreate, StorageConfig, open_store,
+    testing::{Intercepted, S3Server, Step},
 };
 use heliograph_leases::{EmbeddedState, RedisState, StateConfig};
 use heliograph_types::{Clock, ManualClock, Secret, Timestamp};
@@ -78,79 +78,22 @@ async fn without_the_shared_state_nothing_is_created() {
     assert!(blobs.size_of(&KEY).await.unwrap_err().is_not_found());
 }
 
-/// A store that writes so slowly that leases expire.
-#[derive(Debug)]
-struct Slow {
-    store: Arc<dyn BlobStore>,
-    clock: Arc<ManualClock>,
-}
-
 #[tokio::test]
 async fn who_lost_the_lease_has_not_won_whatever_it_wrote() {
     let server = S3Server::start().await;
     let (store, clock) = (open(&server.config()).await, clock());
     let state = embedded(clock.clone());
-    let slow = Slow { store: Arc::clone(&store), clock };
+    // So slow that the lease expires meanwhile.
+    let slow = Intercepted::new(Arc::clone(&store), move |step, _| {
+        if step == Step::Create {
+            clock.advance(2 * LEASE_TTL);
+        }
+        ready(Ok(())).boxed()
+    });
 
     let created = create(&slow, &state, &KEY, Bytes::from_static(b"late")).await;
     let again = create(&*store, &state, &KEY, Bytes::from_static(b"next")).await;
 
     assert!(matches!(created, Err(NotCreated::Undecided(_))), "{created:?}");
     assert!(matches!(again, Err(NotCreated::Store(BlobError::AlreadyExists { .. }))), "{again:?}");
-}
-
-#[async_trait]
-impl BlobStore for Slow {
-    async fn create(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
-        self.clock.advance(2 * LEASE_TTL);
-        self.store.create(key, content).await
-    }
-
-    async fn put(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
-        self.store.put(key, content).await
-    }
-
-    async fn note(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
-        self.store.note(key, content).await
-    }
-
-    async fn get(&self, key: &Key, most_bytes: u64) -> Result<Bytes, BlobError> {
-        self.store.get(key, most_bytes).await
-    }
-
-    async fn size_of(&self, key: &Key) -> Result<u64, BlobError> {
-        self.store.size_of(key).await
-    }
-
-    async fn open(&self, key: &Key, range: Range<u64>) -> Result<BlobReader, BlobError> {
-        self.store.open(key, range).await
-    }
-
-    async fn begin(&self, key: &Key) -> Result<Box<dyn BlobWriter>, BlobError> {
-        self.store.begin(key).await
-    }
-
-    async fn delete(&self, key: &Key) -> Result<(), BlobError> {
-        self.store.delete(key).await
-    }
-
-    async fn clear_leftovers(&self, key: &Key) -> Result<(), BlobError> {
-        self.store.clear_leftovers(key).await
-    }
-
-    async fn clear_staged(&self, older_than: Timestamp) -> Result<usize, BlobError> {
-        self.store.clear_staged(older_than).await
-    }
-
-    fn list(&self, prefix: &Key) -> Listing {
-        self.store.list(prefix)
-    }
-
-    fn creates_are_atomic(&self) -> bool {
-        self.store.creates_are_atomic()
-    }
-
-    async fn check(&self) -> Result<(), BlobError> {
-        self.store.check().await
-    }
 }
