@@ -9,12 +9,18 @@ use heliograph_tests::{
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::{browser::browse, bucket, network::Network};
+use crate::{browser::browse, network::Network};
 
 const COMPLETE: &str = "/_matrix/media/unstable/com.beeper.msc3870/upload";
 
 fn over(server: &S3Server, shape: Shape) -> Setup {
-    bucket::over(server, shape).set("uploads", "direct", true)
+    with(Setup::new(shape), server).set("uploads", "direct", true)
+}
+
+/// The bucket of this server as the store.
+fn with(setup: Setup, server: &S3Server) -> Setup {
+    // Strings are understood by every setting.
+    server.settings().into_iter().fold(setup, |setup, (key, value)| setup.set("storage", key, value))
 }
 
 /// An id, and where its content can be put.
@@ -232,7 +238,7 @@ async fn counted(server: &S3Server, work: impl Future<Output = ()>) -> Vec<Strin
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_small_upload_asks_the_bucket_twice_and_a_cached_download_never() {
     let server = S3Server::start().await;
-    let deployment = bucket::over(&server, Shape::One).set("storage", "conditional_create", "trust").start().await;
+    let deployment = with(Setup::new(Shape::One), &server).set("storage", "conditional_create", "trust").start().await;
     let (alice, bob) = (deployment.alice(), deployment.bob());
     let mut id = String::new();
 
@@ -251,8 +257,7 @@ async fn a_small_upload_asks_the_bucket_twice_and_a_cached_download_never() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bridge_built_with_mautrix_puts_its_files_into_the_bucket() {
     let server = S3Server::start().await;
-    let network =
-        Network::with(Shape::One, 0, |setup| bucket::with(setup, &server).set("uploads", "direct", true)).await;
+    let network = Network::with(Shape::One, 0, |setup| with(setup, &server).set("uploads", "direct", true)).await;
     network.user(0, "alice").await;
     let picture = network.folder().join("picture.jpg");
     std::fs::write(&picture, jpeg(640, 480)).unwrap();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tempfile::TempDir;
-use toml::{Table, Value};
+use toml::Value;
 
 use crate::{
     Client, Homeserver, Process, Redis, Settings, Shape,
@@ -74,8 +74,8 @@ impl Setup {
 
     /// With one more table of a section that may be there several times, such as `quota`.
     #[must_use]
-    pub fn add<const N: usize>(mut self, section: &str, values: [(&str, Value); N]) -> Self {
-        let table = Table::from_iter(values.map(|(key, value)| (key.to_owned(), value)));
+    pub fn add<'a>(mut self, section: &str, values: impl IntoIterator<Item = (&'a str, Value)>) -> Self {
+        let table = values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         self.settings.add(section, table);
         self
     }

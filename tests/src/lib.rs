@@ -10,6 +10,7 @@
 )]
 
 mod binary;
+mod buckets;
 mod client;
 mod collector;
 mod deployment;
@@ -30,6 +31,7 @@ mod tls;
 mod wire;
 
 pub use binary::{as_root, heliograph, installed, node, program, python};
+pub use buckets::{Azurite, Garage, Google};
 pub use client::{Answer, Client};
 pub use collector::{Collector, Seen};
 pub use deployment::{Deployment, Setup};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytesize::ByteSize;
-use heliograph_types::{Mxc, Timestamp, UserId};
+use heliograph_types::{Mxc, StoreName, Timestamp, UserId};
 use ipnet::IpNet;
 
 heliograph_settings::settings! {
@@ -66,6 +66,10 @@ heliograph_settings::settings! {
         /// The longest file name that is accepted with an upload, in bytes; a longer one is
         /// refused with 400 `M_INVALID_PARAM`.
         pub max_file_name_bytes: usize = 4096,
+        /// The `[[store]]` that takes what is uploaded through this process, by its name; without
+        /// it, the one of `[storage]`. What is uploaded straight into a bucket names its store
+        /// itself.
+        pub upload_store: Option<StoreName> = None,
         /// Memory for small files and thumbnails that are asked for often.
         pub hot_bytes: ByteSize = ByteSize::mib(32),
         /// The largest file that is kept there.

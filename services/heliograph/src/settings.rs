@@ -6,11 +6,12 @@ mod environment;
 mod files;
 mod manual;
 mod ranges;
+mod stores;
 
 use std::path::PathBuf;
 
 use heliograph_api::{ApiConfig, LimitsConfig};
-use heliograph_blobs::StorageConfig;
+use heliograph_blobs::{StorageConfig, StoreConfig};
 use heliograph_leases::StateConfig;
 use heliograph_matrix::{FederationConfig, HomeserverConfig, PreviewsConfig};
 use heliograph_runtime::{ProcessConfig, TelemetryConfig};
@@ -43,6 +44,7 @@ pub(crate) struct Settings {
     pub(crate) api: ApiConfig,
     pub(crate) limits: LimitsConfig,
     pub(crate) storage: StorageConfig,
+    pub(crate) stores: Vec<StoreConfig>,
     pub(crate) state: StateConfig,
     pub(crate) uploads: UploadsConfig,
     pub(crate) quotas: Vec<QuotaConfig>,
@@ -138,6 +140,7 @@ impl Settings {
             api: sections.one("api"),
             limits: sections.one("limits"),
             storage: sections.one("storage"),
+            stores: sections.several("store"),
             state: sections.one("state"),
             uploads: sections.one("uploads"),
             quotas: sections.several("quota"),

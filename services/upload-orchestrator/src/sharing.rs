@@ -39,12 +39,12 @@ struct Reference {
 }
 
 /// Where the same content may be: copies of remote media share among themselves, and so do the
-/// media of each of our server names, but none with those of another store.
+/// media of each of our server names; each only within one store.
 fn index_key(record: &MediaRecord) -> Option<String> {
     let is_known = !record.sha256.is_empty() && record.size_bytes > 0;
     let tenant = if record.uploader.is_some() { record.mxc.server_name.as_str() } else { "remote" };
-    let (store, _) = record.blob.split_once("blobs/").unwrap_or_default();
-    is_known.then(|| format!("content:{tenant}:{store}{}", record.sha256))
+    let store = record.blob.strip_prefix("store/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    is_known.then(|| format!("content:{tenant}:{store}:{}", record.sha256))
 }
 
 /// The key of a blob with this very content, that the record may name from now on: it has left

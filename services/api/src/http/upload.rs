@@ -36,7 +36,8 @@ pub(crate) async fn store(
     let caller = Caller::of(front, request, &requester);
     let declared_bytes = receive::declared_bytes(request.headers());
     front.limits.upload(&caller).await?;
-    let begin = Begin { target, uploader: Some(requester.user_id), declared_bytes, store: None };
+    let store = front.config.upload_store.clone();
+    let begin = Begin { target, uploader: Some(requester.user_id), declared_bytes, store };
     let mxc = receive::upload(front, &caller, begin, described, body).await?;
     let answer = if blurhash { look_at(front, &mxc).await } else { json!({}) };
     Ok((mxc, answer))

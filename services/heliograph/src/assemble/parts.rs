@@ -38,7 +38,7 @@ impl Parts {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let state = open_state(&settings, folder, &life, &clock)?;
         let blobs = open_blobs(&settings, folder, &life).await?;
-        let is_alone = settings.state.redis_url.is_none() && claim_store(&settings, folder)?;
+        let is_alone = settings.state.redis_url.is_none() && claim_stores(&settings, folder)?;
         let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), State::clone(&state), Arc::clone(&clock)));
         life.tasks.spawn(Arc::clone(&catalog).watch(life.idle.clone()));
         let health = Health { readiness: life.readiness.clone(), metrics };
@@ -46,12 +46,18 @@ impl Parts {
     }
 }
 
-/// Keeps the store for this process until its end; false if it is a bucket, or its file system
-/// cannot.
-fn claim_store(settings: &Settings, folder: &Path) -> anyhow::Result<bool> {
-    let Some(store) = settings.storage.folder(folder) else { return Ok(false) };
-    // Never let go of: what was cut off at the end may write until the process is gone.
-    Ok(store_lock::claim(&store)?.map(std::mem::forget).is_some())
+/// Keeps every store for this process until its end; false if one is a bucket, or its file
+/// system cannot.
+fn claim_stores(settings: &Settings, folder: &Path) -> anyhow::Result<bool> {
+    let others = settings.stores.iter().map(|store| &store.storage);
+    let mut is_alone = true;
+    for storage in std::iter::once(&settings.storage).chain(others) {
+        let claimed = storage.folder(folder).map(|store| store_lock::claim(&store)).transpose()?.flatten();
+        is_alone &= claimed.is_some();
+        // Never let go of: what was cut off at the end may write until the process is gone.
+        std::mem::forget(claimed);
+    }
+    Ok(is_alone)
 }
 
 fn open_state(settings: &Settings, folder: &Path, life: &Life, clock: &Arc<dyn Clock>) -> anyhow::Result<State> {
@@ -78,8 +84,9 @@ fn open_state(settings: &Settings, folder: &Path, life: &Life, clock: &Arc<dyn C
 }
 
 async fn open_blobs(settings: &Settings, folder: &Path, life: &Life) -> anyhow::Result<Arc<dyn BlobStore>> {
-    let blobs = open_store(&settings.storage, folder).await.context("cannot open the media store, see storage.url")?;
-    blobs.check().await.context("cannot write to the media store, see storage.url")?;
+    let opened = open_store(&settings.storage, &settings.stores, folder).await;
+    let blobs = opened.context("cannot open the media store, see storage.url and [[store]]")?;
+    blobs.check().await.context("cannot write to the media store, see storage.url and [[store]]")?;
     let is_bucket = settings.storage.bucket().is_some();
     match (is_bucket, blobs.creates_are_atomic()) {
         (false, _) => {}
@@ -89,8 +96,8 @@ async fn open_blobs(settings: &Settings, folder: &Path, life: &Life) -> anyhow::
              stored while state.redis_url is out of reach"
         ),
     }
-    let advice = if is_bucket {
-        "look at the bucket and at what its keys may do, or correct storage.url and what goes with it"
+    let advice = if is_bucket || !settings.stores.is_empty() {
+        "look at the store and at what its keys may do, or correct its url and what goes with it"
     } else {
         "look at its disk and its permissions, or correct storage.url"
     };

@@ -7,7 +7,7 @@ use heliograph_matrix::HomeserverConfig;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Found, Settings, homeserver_key};
+use super::{Found, Settings, homeserver_key, stores};
 use crate::cli::Role;
 
 /// What a call to the orchestrator may take.
@@ -31,28 +31,11 @@ pub(super) fn find(settings: &Settings, role: Role) -> Found {
     if let Some(url) = settings.telemetry.otlp_endpoint.as_ref().filter(|url| url.scheme() != "http") {
         found.push(("telemetry.otlp_endpoint".to_owned(), format!("must begin with http://, not {url}")));
     }
-    check_sizes(settings, &mut found);
-    for (field, message) in settings.storage.contradictions() {
-        found.push((format!("storage.{field}"), message));
-    }
+    found.extend(stores::contradictions(settings));
     for (field, message) in settings.uploads.contradictions() {
         found.push((format!("uploads.{field}"), message));
     }
     found
-}
-
-/// What we take in must go into a bucket.
-fn check_sizes(settings: &Settings, found: &mut Found) {
-    if settings.storage.bucket().is_none() {
-        return;
-    }
-    let most = settings.storage.most_blob_bytes();
-    for (key, max) in [("uploads", settings.uploads.max_bytes), ("federation", settings.federation.max_bytes)] {
-        if max.as_u64() > most {
-            let message = format!("must be at most 10,000 times storage.part_size in a bucket, not {max}");
-            found.push((format!("{key}.max_bytes"), message));
-        }
-    }
 }
 
 fn check_homeservers(settings: &Settings, found: &mut Found) {
@@ -286,25 +269,6 @@ mod tests {
         for url in ["file:///srv/media", "s3://media", "gs://media/a", "az://media"] {
             assert_eq!(keys(&format!("[storage]\nurl = \"{url}\""), Role::Serve), [""; 0], "{url}");
         }
-    }
-
-    #[test]
-    fn a_bucket_has_settings_of_its_own() {
-        let with = |lines: &str| keys(&format!("[storage]\n{lines}"), Role::Serve);
-
-        assert_eq!(with("region = \"x\""), ["storage.region"]);
-        assert_eq!(with("url = \"s3://media\"\nregion = \"x\""), [""; 0]);
-        assert_eq!(with("url = \"s3://media\"\naccess_key_id = \"x\""), ["storage.secret_access_key"]);
-    }
-
-    #[test]
-    fn what_is_taken_in_fits_into_a_bucket() {
-        let with = |lines: &str| keys(&format!("{lines}\n[storage]\nurl = \"s3://media\""), Role::Serve);
-
-        assert_eq!(with("[uploads]\nmax_bytes = \"81 GiB\""), ["uploads.max_bytes"]);
-        assert_eq!(with("[federation]\nmax_bytes = \"81 GiB\""), ["federation.max_bytes"]);
-        assert_eq!(with("[uploads]\nmax_bytes = \"78 GiB\""), [""; 0]);
-        assert_eq!(keys("[uploads]\nmax_bytes = \"81 GiB\"", Role::Serve), [""; 0]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{fmt::Display, path::Path, sync::Arc};
 
 use heliograph_matrix::{GuardedClient, SigningKey, SystemLookup, build_homeserver_client};
 
-use super::{Found, Settings, homeserver_key};
+use super::{Found, Settings, homeserver_key, stores};
 use crate::cli::Role;
 
 /// Every file that `role` reads but that cannot be read, or has not in it what it should, by key.
@@ -29,8 +29,7 @@ pub(super) fn find_unusable(settings: &Settings, role: Role) -> Found {
         let attempt = |_: &Path| failure(GuardedClient::new(federation, Arc::new(SystemLookup)));
         check("federation.ca_file".to_owned(), federation.ca_file.as_deref(), &attempt);
     }
-    let storage = settings.storage.unusable_files();
-    found.extend(storage.into_iter().map(|(field, error)| (format!("storage.{field}"), error)));
+    found.extend(stores::unusable_files(settings));
     found
 }
 

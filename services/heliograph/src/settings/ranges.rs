@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use super::{Found, Settings, homeserver_key, key_of};
+use super::{Found, Settings, homeserver_key, key_of, stores};
 
 /// Threads of one kind: more than any machine has cores.
 const MOST_THREADS: usize = 1024;
@@ -21,12 +21,10 @@ pub(super) fn find(settings: &Settings) -> Found {
 /// With no time, everything would be out of time at once. Of other spans zero has a meaning:
 /// not to wait, not to remember.
 fn check_spans(settings: &Settings, found: &mut Found) {
-    let Settings { api, storage, state, uploads, thumbnails, federation, cluster, .. } = settings;
+    let Settings { api, state, uploads, thumbnails, federation, cluster, .. } = settings;
     let spans = [
         ("api.head_timeout", api.head_timeout),
         ("api.body_timeout", api.body_timeout),
-        ("storage.connect_timeout", storage.connect_timeout),
-        ("storage.read_timeout", storage.read_timeout),
         ("state.timeout", state.timeout),
         ("uploads.unused_lifetime", uploads.unused_lifetime),
         ("uploads.idle_timeout", uploads.idle_timeout),
@@ -46,7 +44,8 @@ fn check_spans(settings: &Settings, found: &mut Found) {
         .chain(spans.map(|(key, span)| (key.to_owned(), span)))
         .chain(
             settings.quotas.iter().enumerate().map(|(index, quota)| (key_of("quota", index, "period"), quota.period)),
-        );
+        )
+        .chain(stores::spans(settings));
     let zero = spans.filter(|(_, span)| *span == Duration::ZERO);
     found.extend(zero.map(|(key, _)| (key, "must be longer than zero".to_owned())));
 }
@@ -98,6 +97,7 @@ mod tests {
             ("homeserver", &["timeout"][..]),
             ("api", &["head_timeout", "body_timeout"]),
             ("storage", &["connect_timeout", "read_timeout"]),
+            ("store", &["connect_timeout", "read_timeout"]),
             ("state", &["timeout"]),
             ("uploads", &["unused_lifetime", "idle_timeout", "max_duration", "sweep_interval"]),
             ("quota", &["period"]),
@@ -105,7 +105,7 @@ mod tests {
             ("federation", &["connect_timeout", "read_timeout", "fetch_timeout"]),
             ("cluster", &["uploads_timeout", "thumbnails_timeout", "federation_timeout"]),
         ] {
-            let is_several = matches!(section, "homeserver" | "quota");
+            let is_several = matches!(section, "homeserver" | "store" | "quota");
             let header = if is_several { format!("[[{section}]]") } else { format!("[{section}]") };
             for field in fields {
                 assert_eq!(keys(&header, &format!("{field} = \"0s\"")), [format!("{section}.{field}")]);

@@ -7,6 +7,7 @@
 mod config;
 mod connector;
 mod probe;
+mod sas;
 mod sign;
 mod writer;
 
@@ -65,10 +66,13 @@ impl CloudStore {
     /// Requests run on the runtime that this runs on.
     pub async fn open(bucket: &Bucket, config: &StorageConfig) -> Result<Self, BlobError> {
         let name = format!("{}://{}", bucket.cloud.scheme(), bucket.name);
-        let failed = |source| BlobError::Failed { key: name.clone(), source };
+        let place = name.clone();
+        let failed = |source| BlobError::Failed { key: place.clone(), source };
         let objects = config::build(bucket, config, &Handle::current()).map_err(failed)?;
         let signer = config::build_signer(bucket, config, &Handle::current()).map_err(failed)?;
-        let store = Self::over(objects, name, advice(bucket.cloud), config).await?;
+        let has_keys = config::has_keys(bucket, config, &Handle::current()).map_err(failed)?;
+        let store = Self::over(objects, name, advice(bucket.cloud), config).await;
+        let store = store.map_err(|error| if has_keys { error } else { without_keys(error) })?;
         Ok(Self { signer: Some(signer), ..store })
     }
 
@@ -100,19 +104,31 @@ impl CloudStore {
     }
 }
 
+/// What the cloud itself says is of no use to who has forgotten the keys.
+fn without_keys(error: BlobError) -> BlobError {
+    match error {
+        BlobError::Failed { key, source } => {
+            let source =
+                format!("there are no keys in the settings or the environment, and with those of the cloud: {source}");
+            BlobError::Failed { key, source: source.into() }
+        }
+        error => error,
+    }
+}
+
 const fn advice(cloud: Cloud) -> &'static str {
     match cloud {
         Cloud::S3 => {
-            "check storage.access_key_id and storage.secret_access_key, or AWS_*, or the role of this machine; it must \
+            "check access_key_id and secret_access_key of its section in the settings, or AWS_*, or the role of this machine; it must \
              be allowed to get, put, delete and list (s3:GetObject, s3:PutObject, s3:DeleteObject, s3:ListBucket, \
              s3:AbortMultipartUpload)"
         }
         Cloud::Google => {
-            "check storage.service_account_file, or GOOGLE_*, or the identity of this machine; it must be allowed to \
+            "check service_account_file of its section in the settings, or GOOGLE_*, or the identity of this machine; it must be allowed to \
              get, create, delete and list objects (roles/storage.objectAdmin)"
         }
         Cloud::Azure => {
-            "check storage.account and storage.access_key, or AZURE_*, or the identity of this machine; it must be \
+            "check account and access_key of its section in the settings, or AZURE_*, or the identity of this machine; it must be \
              allowed to read, write and delete (Storage Blob Data Contributor)"
         }
     }
@@ -164,7 +180,8 @@ impl Shared {
     fn translate_put(&self, key: &str, error: Error) -> BlobError {
         match error {
             Error::NotFound { source, .. } => {
-                let source = format!("there is no {}, create it, or correct storage.url: {source}", self.name);
+                let source =
+                    format!("there is no {}, create it, or correct the url of its section: {source}", self.name);
                 BlobError::Failed { key: key.to_owned(), source: source.into() }
             }
             error => self.translate(key, error),
@@ -219,7 +236,7 @@ impl BlobStore for CloudStore {
 
     async fn presign(&self, key: &Key, grant: Grant<'_>, lifetime: Duration) -> Result<Option<Url>, BlobError> {
         let Some(signer) = &self.signer else { return Ok(None) };
-        signer.sign(key, grant, lifetime).await.map_err(|error| self.shared.translate(key.as_str(), error))
+        signer.sign(key, grant, lifetime).await.map_err(|source| BlobError::Failed { key: key.to_string(), source })
     }
 
     async fn open(&self, key: &Key, range: Range<u64>) -> Result<BlobReader, BlobError> {

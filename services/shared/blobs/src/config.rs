@@ -1,6 +1,7 @@
 //! Settings of the store.
 
 mod bucket;
+mod further;
 
 use std::{
     num::NonZeroUsize,
@@ -13,7 +14,10 @@ use heliograph_settings::{Setting, toml::Value};
 use heliograph_types::Secret;
 use url::Url;
 
-pub use self::bucket::{Bucket, Cloud};
+pub use self::{
+    bucket::{Bucket, Cloud},
+    further::StoreConfig,
+};
 
 /// No store takes smaller parts, but for the last of a blob.
 const LEAST_PART: ByteSize = ByteSize::mib(5);
@@ -68,7 +72,8 @@ heliograph_settings::settings! {
         /// address of S3, of Google or of the Azure account.
         pub endpoint: Option<Url> = None,
         /// Where clients and other servers find the bucket, if that is another address than
-        /// ours: URLs for uploads to it and downloads from it are made for this one.
+        /// ours: URLs for uploads to it and downloads from it are made for this one. Google's are
+        /// always for `storage.googleapis.com`.
         pub public_endpoint: Option<Url> = None,
         /// Whether the endpoint may be reached without TLS: everything can be read on the way
         /// then, but for the secret key.
@@ -79,9 +84,14 @@ heliograph_settings::settings! {
         /// The region of an S3 bucket. Without it, `AWS_REGION`, else `us-east-1`.
         pub region: Option<String> = None,
         /// The access key of an S3 bucket. Without it, `AWS_ACCESS_KEY_ID`, else the identity
-        /// that the cloud gives to this machine, container or service account. For Google's and
-        /// Azure's buckets that is so for their own settings below, with `GOOGLE_*` and
-        /// `AZURE_*`.
+        /// that the cloud gives: to a service account of Kubernetes
+        /// (`AWS_WEB_IDENTITY_TOKEN_FILE` with `AWS_ROLE_ARN`, or
+        /// `AWS_CONTAINER_CREDENTIALS_FULL_URI` with `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`), to
+        /// a container (`AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`), or to the machine, which is
+        /// asked at `AWS_METADATA_ENDPOINT`, else at `169.254.169.254`. Such keys are fetched
+        /// anew before they expire; a URL that was signed with one works no longer than it.
+        /// Google's and Azure's buckets have settings of their own below, then `GOOGLE_*` and
+        /// `AZURE_*`, and their own identities of machines.
         pub access_key_id: Option<Secret<String>> = None,
         /// The secret that belongs to `access_key_id`.
         pub secret_access_key: Option<Secret<String>> = None,
@@ -98,10 +108,13 @@ heliograph_settings::settings! {
         /// The storage account of an Azure container. Without it,
         /// `AZURE_STORAGE_ACCOUNT_NAME`.
         pub account: Option<String> = None,
-        /// The access key of the Azure account.
+        /// The access key of the Azure account. Without it, `AZURE_STORAGE_ACCOUNT_KEY`, else the
+        /// identity of this machine or service account: then nobody is sent to the container for
+        /// a download, as URLs to it are signed with this key.
         pub access_key: Option<Secret<String>> = None,
         /// The file with the key of a Google service account. Without it, the one that
-        /// `GOOGLE_APPLICATION_CREDENTIALS` names, else the identity of this machine.
+        /// `GOOGLE_APPLICATION_CREDENTIALS` names, else the identity of this machine: then each
+        /// URL that a client gets costs a request to Google, which signs it.
         pub service_account_file: Option<PathBuf> = None,
         /// How long it may take to connect to a bucket.
         pub connect_timeout: Duration = Duration::from_secs(5),
@@ -135,13 +148,13 @@ impl StorageConfig {
             }
         };
         let (id, secret) = (self.access_key_id.is_some(), self.secret_access_key.is_some());
-        needs("secret_access_key", id && !secret, "is required with storage.access_key_id");
-        needs("access_key_id", secret && !id, "is required with storage.secret_access_key");
-        needs("session_token", self.session_token.is_some() && !id && !secret, "needs storage.access_key_id");
+        needs("secret_access_key", id && !secret, "is required with access_key_id");
+        needs("access_key_id", secret && !id, "is required with secret_access_key");
+        needs("session_token", self.session_token.is_some() && !id && !secret, "needs access_key_id");
         let is_kms = self.server_side_encryption == Some(ServerSideEncryption::Kms);
-        let message = "needs storage.server_side_encryption = \"aws:kms\"";
+        let message = "needs server_side_encryption = \"aws:kms\"";
         needs("kms_key_id", self.kms_key_id.is_some() && !is_kms, message);
-        needs("account", self.access_key.is_some() && self.account.is_none(), "is required with storage.access_key");
+        needs("account", self.access_key.is_some() && self.account.is_none(), "is required with access_key");
         let endpoints = [("endpoint", &self.endpoint), ("public_endpoint", &self.public_endpoint)];
         found.extend(endpoints.into_iter().filter_map(|(field, url)| self.check_endpoint(field, url.as_ref()?)));
         found
@@ -182,7 +195,7 @@ impl StorageConfig {
         const S3: &[Cloud] = &[Cloud::S3];
         let settings = [
             ("endpoint", self.endpoint.is_some(), ANY),
-            ("public_endpoint", self.public_endpoint.is_some(), ANY),
+            ("public_endpoint", self.public_endpoint.is_some(), &[Cloud::S3, Cloud::Azure]),
             ("allow_http", self.allow_http, ANY),
             ("ca_file", self.ca_file.is_some(), ANY),
             ("region", self.region.is_some(), S3),
@@ -200,7 +213,7 @@ impl StorageConfig {
         let misplaced = |clouds: &[Cloud]| cloud.is_none_or(|cloud| !clouds.contains(&cloud));
         let message = |clouds: &[Cloud]| {
             let schemes: Vec<String> = clouds.iter().map(|cloud| format!("{}://", cloud.scheme())).collect();
-            format!("is only for a store in {}, see storage.url", schemes.join(" or "))
+            format!("is only for a store in {}, see url", schemes.join(" or "))
         };
         let settings = settings.into_iter().filter(|(_, is_set, clouds)| *is_set && misplaced(clouds));
         settings.map(|(field, _, clouds)| (field, message(clouds))).collect()
@@ -209,11 +222,11 @@ impl StorageConfig {
     fn check_endpoint(&self, field: &'static str, url: &Url) -> Option<(&'static str, String)> {
         let message = match url.scheme() {
             "https" | "http" if self.needs_path_style(url) => {
-                format!("{url} has no names of buckets before it: set storage.path_style = true")
+                format!("{url} has no names of buckets before it: set path_style = true")
             }
             "https" => return None,
             "http" if self.allow_http => return None,
-            "http" => format!("{url} is not encrypted: use https://, or set storage.allow_http = true"),
+            "http" => format!("{url} is not encrypted: use https://, or set allow_http = true"),
             _ => format!("must begin with https:// or http://, not {url}"),
         };
         Some((field, message))

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use heliograph_types::Failure;
+use heliograph_types::{Failure, StoreName};
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,18 @@ impl BlobError {
     /// True if there is nothing under the key.
     pub const fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
+    }
+
+    /// The same, and in which of several stores it was.
+    pub(crate) fn in_store(mut self, name: &StoreName) -> Self {
+        match &mut self {
+            Self::NotFound { key }
+            | Self::AlreadyExists { key }
+            | Self::Denied { key, .. }
+            | Self::Failed { key, .. } => *key = format!("{key} in store {name}"),
+            Self::Full => {}
+        }
+        self
     }
 }
 

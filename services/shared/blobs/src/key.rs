@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use heliograph_types::StoreName;
+
+/// Stands before the keys of all stores but the usual one.
+const STORE: &str = "store";
+
 /// A key: segments of safe characters between slashes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(String);
@@ -23,6 +28,23 @@ impl Key {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What the name of its store is, and the key there; `None` if it is one of the usual store.
+    pub(crate) fn routed(&self) -> Option<(&str, &str)> {
+        let rest = self.0.strip_prefix(STORE)?.strip_prefix('/')?;
+        Some(rest.split_once('/').unwrap_or((rest, "")))
+    }
+
+    /// The key below a prefix.
+    pub(crate) fn below(&self, prefix: &Self) -> Self {
+        Self(format!("{prefix}/{self}"))
+    }
+}
+
+/// Stands before all keys of one of several stores; those of the usual one have nothing in front.
+pub fn store_prefix(store: &StoreName) -> Key {
+    // The alphabet of names lies within that of keys.
+    Key(format!("{STORE}/{store}"))
 }
 
 fn is_segment(segment: &str) -> bool {
@@ -47,6 +69,20 @@ mod tests {
         }
         for text in ["a", "records/[::1]:8448/aa/Zm_-9", "incoming/01J"] {
             assert!(Key::new(text).is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_says_in_which_store_it_is() {
+        let prefix = store_prefix(&"eu".parse().unwrap());
+        let routed =
+            |text: &str| Key::new(text).unwrap().routed().map(|(name, rest)| (name.to_owned(), rest.to_owned()));
+
+        assert_eq!(Key::new(prefix.as_str()), Ok(prefix));
+        assert_eq!(routed("store/eu/blobs/a"), Some(("eu".to_owned(), "blobs/a".to_owned())));
+        assert_eq!(routed("store/eu"), Some(("eu".to_owned(), String::new())));
+        for usual in ["blobs/a", "stores/eu/a", "store", "a/store/eu/b"] {
+            assert_eq!(routed(usual), None);
         }
     }
 }

@@ -60,8 +60,9 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     /// What the store knows of a blob.
     async fn stat(&self, key: &Key) -> Result<Stat, BlobError>;
 
-    /// Copies a blob within the store, in place of what is under `to`. A bucket does that by
-    /// itself: no byte passes through us. Durable when this answers.
+    /// Copies a blob within the store, to a key that is new: of what was written within the same
+    /// millisecond, Garage may keep the other. A bucket does that by itself: no byte passes
+    /// through us. Durable when this answers.
     async fn copy(&self, from: &Key, to: &Key) -> Result<(), BlobError>;
 
     /// A URL by which anybody may do one thing with one blob for this time; `None` if the store

@@ -1,4 +1,4 @@
-//! What every store must do, run over each of them.
+//! Every store passes the suite; and what folders have of their own.
 
 use std::{
     future::{Ready, ready},
@@ -7,120 +7,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt};
 use heliograph_types::Timestamp;
 
-use crate::{BlobError, BlobStore, CloudStore, Key, LocalStore, StorageConfig, testing::S3Server};
-
-fn key(text: &str) -> Key {
-    Key::new(text).unwrap()
-}
-
-async fn read(store: &dyn BlobStore, name: &str, range: std::ops::Range<u64>) -> Vec<u8> {
-    let pieces: Vec<Bytes> = store.open(&key(name), range).await.unwrap().try_collect().await.unwrap();
-    pieces.concat()
-}
-
-async fn of_twenty_concurrent_creates_one_succeeds(store: Arc<dyn BlobStore>) {
-    let creates = (0..20_u8).map(|number| {
-        let store = Arc::clone(&store);
-        async move { store.create(&key("one/winner"), Bytes::from(vec![number])).await }
-    });
-    let results = futures_util::future::join_all(creates).await;
-
-    let winners: Vec<usize> =
-        results.iter().enumerate().filter_map(|(n, result)| result.is_ok().then_some(n)).collect();
-    if store.creates_are_atomic() {
-        assert_eq!(winners.len(), 1);
-    }
-    assert!(!winners.is_empty());
-    assert!(
-        results
-            .iter()
-            .filter_map(|result| result.as_ref().err())
-            .all(|error| matches!(error, BlobError::AlreadyExists { .. }))
-    );
-    let stored = store.get(&key("one/winner"), 10).await.unwrap();
-    assert!(winners.contains(&usize::from(stored[0])));
-    let late = store.create(&key("one/winner"), Bytes::new()).await;
-    assert!(matches!(late, Err(BlobError::AlreadyExists { .. })), "{late:?}");
-}
-
-async fn a_large_blob_comes_back_whole_and_in_ranges(store: Arc<dyn BlobStore>) {
-    let content: Vec<u8> = (0..100_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
-    let mut writer = store.begin(&key("a/large")).await.unwrap();
-    for piece in content.chunks(777) {
-        writer.write(Bytes::copy_from_slice(piece)).await.unwrap();
-    }
-    assert!(store.size_of(&key("a/large")).await.unwrap_err().is_not_found(), "visible before it was finished");
-    writer.finish().await.unwrap();
-
-    assert_eq!(store.size_of(&key("a/large")).await.unwrap(), 100_000);
-    assert_eq!(read(&*store, "a/large", 0..100_000).await, content);
-    assert_eq!(read(&*store, "a/large", 9_999..10_001).await, content[9_999..10_001]);
-    assert_eq!(read(&*store, "a/large", 5..5).await, b"");
-}
-
-async fn tiny_pieces_make_a_whole_blob(store: Arc<dyn BlobStore>) {
-    let content: Vec<u8> = (0..30_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
-    let mut writer = store.begin(&key("a/tiny")).await.unwrap();
-    let (bytewise, rest) = content.split_at(9_000);
-    for byte in bytewise {
-        writer.write(Bytes::copy_from_slice(&[*byte])).await.unwrap();
-    }
-    writer.write(Bytes::copy_from_slice(rest)).await.unwrap();
-    writer.write(Bytes::new()).await.unwrap();
-    writer.finish().await.unwrap();
-
-    assert_eq!(read(&*store, "a/tiny", 0..30_000).await, content);
-}
-
-async fn an_empty_blob_exists(store: Arc<dyn BlobStore>) {
-    store.begin(&key("empty")).await.unwrap().finish().await.unwrap();
-
-    assert_eq!(store.size_of(&key("empty")).await.unwrap(), 0);
-    assert_eq!(read(&*store, "empty", 0..0).await, b"");
-}
-
-async fn an_aborted_blob_leaves_nothing(store: Arc<dyn BlobStore>) {
-    let mut writer = store.begin(&key("gone/x")).await.unwrap();
-    writer.write(Bytes::from(vec![0; 50_000])).await.unwrap();
-    writer.abort().await;
-
-    assert!(store.size_of(&key("gone/x")).await.unwrap_err().is_not_found());
-    assert_eq!(store.list(&key("gone")).count().await, 0);
-}
-
-async fn what_is_missing_is_not_found(store: Arc<dyn BlobStore>) {
-    assert!(store.get(&key("no/such"), 10).await.unwrap_err().is_not_found());
-    assert!(store.open(&key("no/such"), 0..1).await.err().unwrap().is_not_found());
-    store.delete(&key("no/such")).await.unwrap();
-}
-
-async fn a_listing_has_all_keys_below_its_prefix(store: Arc<dyn BlobStore>) {
-    for name in ["list/a", "list/[::1]:80/b", "listing/c"] {
-        store.put(&key(name), Bytes::from_static(b"x")).await.unwrap();
-    }
-    store.delete(&key("list/a")).await.unwrap();
-    store.put(&key("list/d"), Bytes::new()).await.unwrap();
-
-    let mut names: Vec<String> =
-        store.list(&key("list")).map_ok(|(key, _)| key.to_string()).try_collect().await.unwrap();
-    names.sort();
-    assert_eq!(names, ["list/[::1]:80/b", "list/d"]);
-}
-
-async fn a_get_never_reads_more_than_it_may(store: Arc<dyn BlobStore>) {
-    store.put(&key("big"), Bytes::from(vec![0; 11])).await.unwrap();
-
-    assert!(matches!(store.get(&key("big"), 10).await, Err(BlobError::Failed { .. })));
-}
+use crate::{
+    BlobStore, CloudStore, Key, LocalStore, RoutedStore, StorageConfig,
+    testing::{S3Server, suite},
+};
 
 macro_rules! blob_store_suite {
-    ($name:ident, $store:expr) => {
+    ($name:ident, $store:expr, $below:expr) => {
         mod $name {
             use super::*;
-            blob_store_suite!(@tests $store;
+            blob_store_suite!(@tests $store, $below;
                 of_twenty_concurrent_creates_one_succeeds,
                 a_large_blob_comes_back_whole_and_in_ranges,
                 tiny_pieces_make_a_whole_blob,
@@ -129,15 +27,17 @@ macro_rules! blob_store_suite {
                 what_is_missing_is_not_found,
                 a_listing_has_all_keys_below_its_prefix,
                 a_get_never_reads_more_than_it_may,
+                a_copy_is_as_good_as_the_first,
+                what_was_done_last_stays,
             );
         }
     };
-    (@tests $store:expr; $($test:ident,)+) => { $(
+    (@tests $store:expr, $below:expr; $($test:ident,)+) => { $(
         #[tokio::test]
         async fn $test() {
             let folder = tempfile::tempdir().unwrap();
             let (store, _guard) = $store(folder.path()).await;
-            super::$test(Arc::new(store)).await;
+            suite::$test(Arc::new(store), $below).await;
         }
     )+ };
 }
@@ -161,9 +61,20 @@ async fn s3(_: &Path) -> (CloudStore, S3Server) {
     (CloudStore::open(config.bucket().unwrap(), &config).await.unwrap(), server)
 }
 
-blob_store_suite!(local_store, local);
-blob_store_suite!(bucket_in_memory, in_memory);
-blob_store_suite!(bucket_of_s3, s3);
+fn routed(folder: &Path) -> Ready<(RoutedStore, ())> {
+    let open = |name: &str| Arc::new(LocalStore::open(&folder.join(name), &small_chunks()).unwrap());
+    ready((RoutedStore::new(open("usual")).with("eu".parse().unwrap(), open("eu")), ()))
+}
+
+blob_store_suite!(local_store, local, "");
+blob_store_suite!(bucket_in_memory, in_memory, "");
+blob_store_suite!(bucket_of_s3, s3, "");
+blob_store_suite!(usual_store, routed, "");
+blob_store_suite!(other_store, routed, "store/eu/");
+
+fn key(text: &str) -> Key {
+    Key::new(text).unwrap()
+}
 
 #[tokio::test]
 async fn what_a_killed_writer_left_is_cleared() {

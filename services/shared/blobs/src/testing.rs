@@ -1,6 +1,9 @@
-//! For tests: an S3 server on loopback, and a store whose every step can be stopped.
+//! For tests: an S3 server on loopback, a store whose every step can be stopped, and what every
+//! store must do.
 
+mod access;
 mod intercepted;
+pub mod suite;
 
 use std::{
     net::SocketAddr,
@@ -21,7 +24,11 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-pub use self::intercepted::{Intercepted, Step};
+use self::access::Access;
+pub use self::{
+    access::Received,
+    intercepted::{Intercepted, Step},
+};
 use crate::StorageConfig;
 
 /// The name of its one bucket.
@@ -30,6 +37,8 @@ pub const BUCKET: &str = "media";
 pub const ACCESS_KEY_ID: &str = "AKIAHELIOGRAPH";
 /// The secret that belongs to it.
 pub const SECRET_ACCESS_KEY: &str = "a-secret-of-tests";
+/// A temporary access key that it knows, the secret, and the token that must come with it.
+pub const TEMPORARY_KEY: [&str; 3] = ["ASIAHELIOGRAPH", "a-temporary-secret", "a-session-token"];
 
 fn allow_origins(headers: &mut http::HeaderMap) {
     use http::{HeaderValue, header};
@@ -48,6 +57,7 @@ pub struct S3Server {
     folder: TempDir,
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
+    access: Access,
     _serving: AbortOnDropHandle<()>,
 }
 
@@ -79,7 +89,11 @@ impl S3Server {
         let address = listener.local_addr().expect("it listens");
         let files = s3s_fs::FileSystem::new(folder.path()).expect("the folder exists");
         let mut builder = S3ServiceBuilder::new(files);
-        builder.set_auth(SimpleAuth::from_single(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
+        let mut auth = SimpleAuth::from_single(ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+        auth.register(TEMPORARY_KEY[0].to_owned(), TEMPORARY_KEY[1].into());
+        builder.set_auth(auth);
+        let access = Access::default();
+        builder.set_access(access.clone());
         let service = builder.build();
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
         let seen = Arc::clone(&requests);
@@ -113,7 +127,7 @@ impl S3Server {
                 });
             }
         });
-        Self { folder, address, requests, _serving: AbortOnDropHandle::new(serving) }
+        Self { folder, address, access, requests, _serving: AbortOnDropHandle::new(serving) }
     }
 
     /// Every request since the last look: its method, and the path with the bucket.
@@ -123,14 +137,23 @@ impl S3Server {
 
     /// The settings for its bucket, by key.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let keys = [("access_key_id", ACCESS_KEY_ID), ("secret_access_key", SECRET_ACCESS_KEY)];
+        self.place().into_iter().chain(keys.map(|(key, value)| (key, value.to_owned()))).collect()
+    }
+
+    /// The settings for where its bucket is, without keys.
+    pub fn place(&self) -> Vec<(&'static str, String)> {
         vec![
             ("url", format!("s3://{BUCKET}")),
             ("endpoint", format!("http://{}", self.address)),
             ("allow_http", "true".to_owned()),
             ("path_style", "true".to_owned()),
-            ("access_key_id", ACCESS_KEY_ID.to_owned()),
-            ("secret_access_key", SECRET_ACCESS_KEY.to_owned()),
         ]
+    }
+
+    /// All requests so far that were signed by somebody it knows.
+    pub fn received(&self) -> Vec<Received> {
+        self.access.received()
     }
 
     /// The same as a section.
@@ -138,13 +161,8 @@ impl S3Server {
     /// # Panics
     ///
     /// If the settings do not know one of them.
-    #[expect(clippy::expect_used, reason = "for tests")]
     pub fn config(&self) -> StorageConfig {
-        let mut config = StorageConfig::default();
-        for (key, value) in self.settings() {
-            config.set(key, &Value::String(value)).expect("a setting").expect("a value");
-        }
-        config
+        config_of(self.settings())
     }
 
     /// What is in its folder, besides the bucket itself: parts of uploads too.
@@ -168,4 +186,18 @@ impl S3Server {
         }
         found
     }
+}
+
+/// The section with these settings.
+///
+/// # Panics
+///
+/// If there is no such setting, or a value is bad.
+#[expect(clippy::expect_used, reason = "for tests")]
+pub fn config_of(settings: Vec<(&'static str, String)>) -> StorageConfig {
+    let mut config = StorageConfig::default();
+    for (key, value) in settings {
+        config.set(key, &Value::String(value)).expect("a setting").expect("a value");
+    }
+    config
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use heliograph_blobs::Key;
+use heliograph_blobs::{Key, store_prefix};
 use heliograph_types::{Mxc, StoreName, ThumbnailSpec, Timestamp};
 use ulid::Ulid;
 
@@ -27,11 +27,6 @@ fn key(text: String) -> Key {
 /// What stands before the keys of one of several stores.
 fn within(store: Option<&StoreName>) -> String {
     store.map_or_else(String::new, |store| format!("{}/", store_prefix(store)))
-}
-
-/// All keys of one of several stores; those of the usual one have nothing in front.
-pub fn store_prefix(store: &StoreName) -> Key {
-    key(format!("store/{store}"))
 }
 
 /// The record of a medium.

@@ -15,8 +15,7 @@ pub use blocked::Blocked;
 pub use catalog::{Catalog, CatalogError, Lookup};
 pub use keys::{
     BlobOwner, blob_key, blob_owner, blobs_prefix, blocked_key, blocked_prefix, direct_key, direct_prefix, hour_prefix,
-    note_owner, record_key, ref_key, refs_prefix, removal_key, removals_prefix, store_prefix, thumbnail_key,
-    thumbnails_prefix,
+    note_owner, record_key, ref_key, refs_prefix, removal_key, removals_prefix, thumbnail_key, thumbnails_prefix,
 };
 pub use record::{MediaRecord, Removal, Reserved, Verdict};
 pub use remembered::Change;

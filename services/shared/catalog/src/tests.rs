@@ -80,7 +80,7 @@ async fn of_many_commits_of_one_id_one_succeeds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_commits_of_one_id_one_succeeds_over_a_bucket_that_does_not_decide() {
     let server = S3Server::start().await;
-    let blobs = open_store(&server.config(), Path::new("/nowhere")).await.unwrap();
+    let blobs = open_store(&server.config(), &[], Path::new("/nowhere")).await.unwrap();
     let house = House { blobs: Arc::clone(&blobs), ..House::new() };
     let catalogs = [another(&blobs, &house.state, &house.clock), another(&blobs, &house.state, &house.clock)];
     let records = (0..20).map(|number| MediaRecord { blob: format!("blobs/00/{number}"), ..record() });

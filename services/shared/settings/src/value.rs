@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytesize::ByteSize;
-use heliograph_types::{Mxc, Secret, ServerName, Timestamp, UserId};
+use heliograph_types::{Mxc, Secret, ServerName, StoreName, Timestamp, UserId};
 use ipnet::IpNet;
 use toml::Value;
 use url::Url;
@@ -55,6 +55,7 @@ text_setting! {
     PathBuf, "a path", |path| path.display().to_string();
     ServerName, "a server name such as \"example.org\"", ToString::to_string;
     SocketAddr, "an address and port such as \"127.0.0.1:8000\"", ToString::to_string;
+    StoreName, "the name of a store such as \"eu\": at most 32 of a-z, 0-9 and -", ToString::to_string;
     String, "text", Clone::clone;
     Url, "a URL", ToString::to_string;
     UserId, "a user id such as \"@alice:example.org\"", ToString::to_string;

@@ -9,15 +9,18 @@ use heliograph_types::Secret;
 use object_store::{
     BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig,
     aws::{AmazonS3Builder, AmazonS3ConfigKey},
-    azure::MicrosoftAzureBuilder,
-    gcp::GoogleCloudStorageBuilder,
+    azure::{AzureConfigKey, MicrosoftAzureBuilder},
+    gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
     prefix::PrefixStore,
-    signer::Signer,
 };
 use tokio::runtime::Handle;
 use url::Url;
 
-use super::{connector::Connector, sign::UrlSigner};
+use super::{
+    connector::Connector,
+    sas::AzureSigner,
+    sign::{Signs, UrlSigner},
+};
 use crate::{Bucket, Cloud, StorageConfig, config::ServerSideEncryption, location::location_of};
 
 /// After this nothing is tried again: who waits has given up by then.
@@ -28,7 +31,10 @@ const PAUSES: BackoffConfig =
 /// Servers close their ends after a minute or so; we are to be first.
 const IDLE_FOR: Duration = Duration::from_secs(45);
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// Where others find Google's buckets.
+const GOOGLE: &str = "https://storage.googleapis.com";
+
+pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// A client of the bucket, whose keys begin after its prefix. Nothing is asked of it yet.
 pub(super) fn build(
@@ -53,12 +59,32 @@ pub(super) fn build(
 pub(super) fn build_signer(bucket: &Bucket, config: &StorageConfig, runtime: &Handle) -> Result<UrlSigner, Failure> {
     let endpoint = config.public_endpoint.clone().or_else(|| config.endpoint.clone());
     let config = &StorageConfig { endpoint, ..config.clone() };
-    let signer: Arc<dyn Signer> = match bucket.cloud {
-        Cloud::S3 => Arc::new(s3(bucket, config, runtime)?.build()?),
-        Cloud::Google => Arc::new(google(bucket, config, runtime)?.build()?),
-        Cloud::Azure => Arc::new(azure(bucket, config, runtime)?.build()?),
+    let signs = match bucket.cloud {
+        Cloud::S3 => Signs::S3(Arc::new(s3(bucket, config, runtime)?.build()?)),
+        // The library signs for this host, whatever the endpoint.
+        Cloud::Google => Signs::Google(Arc::new(google(bucket, config, runtime)?.with_base_url(GOOGLE).build()?)),
+        Cloud::Azure => AzureSigner::of(&azure(bucket, config, runtime)?)?.map_or(Signs::Nobody, Signs::Azure),
     };
-    Ok(UrlSigner { cloud: bucket.cloud, signer, prefix: bucket.prefix.clone() })
+    Ok(UrlSigner { signs, prefix: bucket.prefix.clone() })
+}
+
+/// Whether there are keys in the settings or the environment; else the cloud is asked who we are.
+pub(super) fn has_keys(bucket: &Bucket, config: &StorageConfig, runtime: &Handle) -> Result<bool, Failure> {
+    use AzureConfigKey::{AccessKey, ClientSecret, SasKey, Token};
+    use GoogleConfigKey::{ApplicationCredentials, ServiceAccount, ServiceAccountKey};
+    Ok(match bucket.cloud {
+        Cloud::S3 => s3(bucket, config, runtime)?.get_config_value(&AmazonS3ConfigKey::AccessKeyId).is_some(),
+        Cloud::Azure => {
+            let builder = azure(bucket, config, runtime)?;
+            let keys = [AccessKey, ClientSecret, SasKey, Token];
+            keys.iter().any(|key| builder.get_config_value(key).is_some())
+        }
+        Cloud::Google => {
+            let builder = google(bucket, config, runtime)?;
+            let keys = [ApplicationCredentials, ServiceAccount, ServiceAccountKey];
+            keys.iter().any(|key| builder.get_config_value(key).is_some())
+        }
+    })
 }
 
 fn s3(bucket: &Bucket, config: &StorageConfig, runtime: &Handle) -> Result<AmazonS3Builder, Failure> {

@@ -10,7 +10,7 @@ use object_store::memory::InMemory;
 
 use super::*;
 use crate::{
-    StoreUrl,
+    ServerSideEncryption, StoreUrl,
     testing::{BUCKET, S3Server},
 };
 
@@ -168,7 +168,7 @@ async fn wrong_keys_are_told_with_what_to_do() {
     let error = open(&wrong).await.unwrap_err();
 
     assert!(matches!(error, BlobError::Denied { .. }), "{error}");
-    assert!(error.to_string().contains("storage.secret_access_key"), "{error}");
+    assert!(error.to_string().contains("secret_access_key"), "{error}");
     assert!(!error.to_string().contains("wrong"), "{error}");
 }
 
@@ -182,7 +182,7 @@ async fn where_nothing_can_be_written_there_is_no_bucket() {
     assert!(read.is_not_found());
     assert_eq!(
         written.to_string(),
-        "the store failed on a: there is no memory, create it, or correct storage.url: NoSuchBucket"
+        "the store failed on a: there is no memory, create it, or correct the url of its section: NoSuchBucket"
     );
 }
 
@@ -233,79 +233,25 @@ async fn how_often_a_probe_is_wrong() {
     println!("{wrong} of 200 rounds looked atomic");
 }
 
-/// What is different from cloud to cloud, once.
-async fn walk(config: &StorageConfig) {
-    let store = open(config).await.unwrap();
-    assert!(store.creates_are_atomic());
-    let (a, large, gone) = (key("walk/[::1]:80/a"), key("walk/large"), key("walk/gone"));
-    store.delete(&a).await.unwrap();
-    store.create(&a, Bytes::from_static(b"first")).await.unwrap();
-    let again = store.create(&a, Bytes::from_static(b"second")).await;
-    assert!(matches!(again, Err(BlobError::AlreadyExists { .. })), "{again:?}");
-    assert_eq!(store.get(&a, 9).await.unwrap(), "first");
+#[tokio::test]
+async fn what_is_to_be_encrypted_says_so_whichever_way_it_comes() {
+    let server = S3Server::start().await;
+    let config = StorageConfig { server_side_encryption: Some(ServerSideEncryption::Aes256), ..small_parts(&server) };
+    let store = open(&config).await.unwrap();
 
-    let mut writer = store.begin(&large).await.unwrap();
-    write(&mut writer, 2 * PART + (64 << 10)).await;
+    store.put(&key("a/put"), Bytes::from_static(b"x")).await.unwrap();
+    store.create(&key("a/created"), Bytes::from_static(b"x")).await.unwrap();
+    let mut writer = store.begin(&key("a/parts")).await.unwrap();
+    write(&mut writer, 2 * PART).await;
     writer.finish().await.unwrap();
-    let part = store.open(&large, PART - 10..PART + 10).await.unwrap();
-    assert_eq!(part.try_collect::<Vec<Bytes>>().await.unwrap().concat().len(), 20);
-    assert!(store.open(&large, 5..5).await.unwrap().next().await.is_none());
+    store.copy(&key("a/parts"), &key("a/copied")).await.unwrap();
 
-    let mut writer = store.begin(&gone).await.unwrap();
-    write(&mut writer, PART + (64 << 10)).await;
-    writer.abort().await;
-    assert!(store.size_of(&gone).await.unwrap_err().is_not_found());
-
-    let mut listed: Vec<Key> = store.list(&key("walk")).map_ok(|(key, _)| key).try_collect().await.unwrap();
-    listed.sort();
-    assert_eq!(listed, [a.clone(), large.clone()]);
-    for key in [&a, &large, &gone] {
-        store.delete(key).await.unwrap();
+    let received = server.received();
+    for operation in ["PutObject", "CreateMultipartUpload", "CopyObject"] {
+        let sent: Vec<_> = received.iter().filter(|received| received.operation == operation).collect();
+        let encryption = |received: &&crate::testing::Received| {
+            received.headers.get("x-amz-server-side-encryption").is_some_and(|header| header == "AES256")
+        };
+        assert!(!sent.is_empty() && sent.iter().all(encryption), "{operation}: {sent:?}");
     }
-    assert!(store.get(&a, 9).await.unwrap_err().is_not_found());
-}
-
-/// The settings of a server that is there only if these variables are.
-fn told_by<const N: usize>(variables: [&str; N]) -> Option<[String; N]> {
-    let values = variables.map(|name| std::env::var(name).ok());
-    if values.iter().any(Option::is_none) {
-        println!("skipped: {variables:?} are not set");
-        return None;
-    }
-    Some(values.map(Option::unwrap_or_default))
-}
-
-#[tokio::test]
-async fn the_bucket_of_an_azure_account() {
-    let told = told_by(["AZURE_ENDPOINT", "AZURE_ACCOUNT", "AZURE_ACCESS_KEY", "AZURE_CONTAINER"]);
-    let Some([endpoint, account, access_key, container]) = told else { return };
-    let config = StorageConfig {
-        url: Some(url(&format!("az://{container}/a/b"))),
-        endpoint: Some(endpoint.parse().unwrap()),
-        allow_http: true,
-        account: Some(account),
-        access_key: Some(Secret::new(access_key)),
-        part_size: ByteSize(PART),
-        ..StorageConfig::default()
-    };
-
-    walk(&config).await;
-    let wrong = StorageConfig { access_key: Some(Secret::new("d3Jvbmc=".to_owned())), ..config };
-    assert!(matches!(open(&wrong).await, Err(BlobError::Denied { .. })));
-}
-
-#[tokio::test]
-async fn the_bucket_of_a_google_project() {
-    let told = told_by(["GCS_BASE_URL", "GCS_BUCKET", "GCS_SERVICE_ACCOUNT_PATH"]);
-    let Some([endpoint, bucket, key_file]) = told else { return };
-    let config = StorageConfig {
-        url: Some(url(&format!("gs://{bucket}/a/b"))),
-        endpoint: Some(endpoint.parse().unwrap()),
-        allow_http: true,
-        service_account_file: Some(key_file.into()),
-        part_size: ByteSize(PART),
-        ..StorageConfig::default()
-    };
-
-    walk(&config).await;
 }

@@ -1,5 +1,7 @@
 //! What is a store, and which settings go together.
 
+use heliograph_settings::Section;
+
 use super::*;
 
 fn read(text: &str) -> Result<StoreUrl, String> {
@@ -86,13 +88,16 @@ fn settings_of_one_cloud_are_not_for_another() {
     assert_eq!(fields(&google("s3://media")), ["service_account_file"]);
     assert_eq!(fields(&google("gs://media")), [""; 0]);
 
+    let public_endpoint = Some("https://media.example".parse().unwrap());
+    assert_eq!(fields(&StorageConfig { public_endpoint, ..store("gs://media") }), ["public_endpoint"]);
+
     let azure = |url: &str| StorageConfig { account: Some("a".to_owned()), access_key: Some(secret()), ..store(url) };
     assert_eq!(fields(&azure("gs://media")), ["account", "access_key"]);
     assert_eq!(fields(&azure("az://media")), [""; 0]);
 
     let without_store = StorageConfig { allow_http: true, ca_file: Some("/ca".into()), ..StorageConfig::default() };
     let found = without_store.contradictions();
-    assert_eq!(found[0], ("allow_http", "is only for a store in s3:// or gs:// or az://, see storage.url".to_owned()));
+    assert_eq!(found[0], ("allow_http", "is only for a store in s3:// or gs:// or az://, see url".to_owned()));
     assert_eq!(found[1].0, "ca_file");
 }
 
@@ -153,4 +158,40 @@ fn files_that_cannot_be_used_are_told_with_their_paths() {
     assert_eq!(found.iter().map(|(field, _)| *field).collect::<Vec<_>>(), ["ca_file", "service_account_file"]);
     assert!(found[0].1.starts_with("/dev/null: there is no certificate") && found[1].1.starts_with("/nowhere/key: "));
     assert!(store("gs://media").unusable_files().is_empty());
+}
+
+fn further(name: Option<&str>, storage: StorageConfig) -> StoreConfig {
+    StoreConfig { name: name.map(|name| name.parse().unwrap()), storage }
+}
+
+#[test]
+fn a_further_store_has_a_name_and_a_place() {
+    let fields = |store: &StoreConfig| store.contradictions().into_iter().map(|(field, _)| field).collect::<Vec<_>>();
+    let trusted = StorageConfig { conditional_create: ConditionalCreate::Trust, ..store("s3://media") };
+
+    assert_eq!(fields(&further(Some("eu"), store("s3://media"))), [""; 0]);
+    assert_eq!(fields(&StoreConfig::default()), ["name", "url"]);
+    assert_eq!(fields(&further(Some("eu"), trusted)), ["conditional_create"]);
+    assert_eq!(StoreConfig::fields().len(), StorageConfig::fields().len() + 1);
+}
+
+#[test]
+fn no_store_lies_within_another() {
+    let overlap = |a: &str, b: &str| store(a).overlaps(&store(b), Path::new("/srv/data"));
+
+    for (a, b) in [("s3://media", "s3://media"), ("s3://media/a", "s3://media/a/b"), ("file:///a/b", "file:///a")] {
+        assert!(overlap(a, b) && overlap(b, a), "{a} {b}");
+    }
+    for (a, b) in [
+        ("s3://media", "gs://media"),
+        ("s3://media", "s3://media2"),
+        ("s3://media/a", "s3://media/ab"),
+        ("file:///a", "file:///ab"),
+        ("file:///media", "s3://media"),
+    ] {
+        assert!(!overlap(a, b) && !overlap(b, a), "{a} {b}");
+    }
+    assert!(StorageConfig::default().overlaps(&store("file:///srv/data/media"), Path::new("/srv/data")));
+    let elsewhere = StorageConfig { endpoint: Some("https://eu.example".parse().unwrap()), ..store("s3://media") };
+    assert!(!elsewhere.overlaps(&store("s3://media"), Path::new("/srv")));
 }

@@ -28,7 +28,7 @@ fn embedded(clock: Arc<dyn Clock>) -> State {
 }
 
 async fn open(config: &StorageConfig) -> Arc<dyn BlobStore> {
-    let store = open_store(config, Path::new("/nowhere")).await.unwrap();
+    let store = open_store(config, &[], Path::new("/nowhere")).await.unwrap();
     assert!(!store.creates_are_atomic());
     store
 }
