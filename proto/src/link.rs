@@ -1,14 +1,17 @@
 //! The client's side of a gRPC connection, with the trace context in every call.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
+use http::uri::PathAndQuery;
 use opentelemetry::{global, propagation::Injector};
 use tonic::{
-    Request, Status,
+    Code, Request, Status,
+    client::Grpc,
     metadata::{MetadataKey, MetadataMap},
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint},
 };
+use tonic_prost::ProstCodec;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 /// A connection to a role. It connects when first used, and again after a loss.
@@ -31,10 +34,41 @@ impl Link {
         Ok(Self::over(channel))
     }
 
+    /// Whether the role that serves `method` (`/package.Service/Method`) answers at `url`. Calls
+    /// it with a request in which everything is missing: it is refused, but by that role.
+    pub async fn knock(url: &str, method: &'static str, timeout: Duration) -> Result<(), String> {
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| deepest(&error))?;
+        let connected = endpoint.connect_timeout(timeout).timeout(timeout).connect().await;
+        let mut client = Grpc::new(connected.map_err(|error| deepest(&error))?);
+        client.ready().await.map_err(|error| deepest(&error))?;
+        let codec = ProstCodec::<(), ()>::default();
+        let answer = client.unary(Request::new(()), PathAndQuery::from_static(method), codec).await;
+        answer.map_or_else(|status| judge_refusal(&status), |_| Ok(()))
+    }
+
     /// A link over a connection that is there already.
     pub fn over(channel: Channel) -> Self {
         Self(InterceptedService::new(channel, TraceContext))
     }
+}
+
+fn judge_refusal(status: &Status) -> Result<(), String> {
+    match status.code() {
+        Code::Unimplemented => Err("another role, or another program, answers there".to_owned()),
+        Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded => {
+            Err(format!("no answer: {}", deepest(status)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The last cause: those before say little.
+fn deepest(error: &dyn Error) -> String {
+    let Some(mut cause) = error.source() else { return error.to_string() };
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }
 
 /// Puts the context of the current span into the metadata of a call (W3C `traceparent`).

@@ -12,6 +12,7 @@ mod crash;
 mod created_ids;
 mod credentials;
 mod direct;
+mod doctor;
 mod documents;
 mod federation;
 mod freeze;

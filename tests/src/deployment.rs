@@ -4,7 +4,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
 
 use tempfile::TempDir;
@@ -248,6 +248,23 @@ impl Deployment {
             let log = self.folder.path().join(format!("{}.log", role.file));
             self.processes.push(Process::spawn(role.name, &mut command, log));
         }
+    }
+
+    /// Runs another command to its end, with the settings of the process that answers HTTP.
+    pub fn tell(&self, arguments: &[&str]) -> Output {
+        let file = self.folder.path().join("command.toml");
+        fs::write(&file, self.roles[self.front()].settings.to_string()).unwrap();
+        let mut command = heliograph();
+        command.arg("--config").arg(&file).args(arguments);
+        if let Some(hosts) = &self.hosts {
+            command = with_hosts(hosts, &command);
+        }
+        command.current_dir(&self.folder).output().unwrap()
+    }
+
+    /// A setting of the process that answers HTTP.
+    pub fn setting(&self, section: &str, key: &str) -> Option<Value> {
+        self.roles[self.front()].settings.find(section, key).cloned()
     }
 
     /// Changes a setting of the processes that are started from now on.

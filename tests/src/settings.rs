@@ -16,9 +16,14 @@ impl Settings {
         self
     }
 
+    /// A value that is set.
+    pub fn find(&self, section: &str, key: &str) -> Option<&Value> {
+        self.0.get(section)?.get(key)
+    }
+
     /// Sets one value unless it is set.
     pub fn set_default(&mut self, section: &str, key: &str, value: impl Into<Value>) -> &mut Self {
-        let is_set = self.0.get(section).is_some_and(|table| table.get(key).is_some());
+        let is_set = self.find(section, key).is_some();
         if is_set { self } else { self.set(section, key, value) }
     }
 

@@ -21,6 +21,7 @@ use heliograph_proto::{
 };
 use heliograph_runtime::{GrpcServerConfig, Life, Metrics, Routes, Telemetry, bind, serve_grpc, serve_health};
 
+pub(crate) use self::identity::homeserver;
 use self::{identity::Identity, parts::Parts};
 use crate::{
     cli::Role,

@@ -35,6 +35,17 @@ pub(crate) enum Command {
     Thumbnails,
     /// Runs the federation fetcher alone.
     Federation,
+    /// Tries, on the real things, all that the settings rely on: the store, the state, the
+    /// homeservers, the other roles. Changes nothing, and ends with 1 if something does not work.
+    Doctor {
+        /// Prints what was found as JSON.
+        #[arg(long)]
+        json: bool,
+        /// Prints the rules that the bucket needs (CORS, lifecycle) as commands of its cloud's
+        /// tool, or as JSON, and tries nothing.
+        #[arg(long)]
+        print_bucket_rules: bool,
+    },
     /// Shows and checks settings.
     #[command(subcommand)]
     Config(ConfigCommand),

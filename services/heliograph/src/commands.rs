@@ -1,4 +1,5 @@
-//! The operator's commands. Those about settings touch nothing but the files named.
+//! The operator's commands. Those about settings touch nothing but the files named; `doctor` leaves
+//! everything as it was.
 
 use std::{env, fs, path::Path, process::ExitCode};
 
@@ -8,6 +9,7 @@ use heliograph_settings::Problems;
 use crate::{
     assemble,
     cli::{CONFIG_VARIABLE, Cli, Command, ConfigCommand, Role},
+    doctor::{examine, print_rules},
     failure::Failed,
     settings::{Settings, reference, sample},
 };
@@ -20,6 +22,7 @@ pub(crate) fn execute(cli: &Cli) -> Result<ExitCode, Failed> {
         Command::Config(ConfigCommand::Reference) => return Ok(show(&reference())),
         Command::Config(ConfigCommand::Routes) => return Ok(show(&heliograph_api::reference())),
         Command::Config(ConfigCommand::Check { role }) => return check(file, role),
+        Command::Doctor { json, print_bucket_rules } => return doctor(file, json, print_bucket_rules),
         Command::Serve => Role::Serve,
         Command::Api => Role::Api,
         Command::Uploads => Role::Uploads,
@@ -47,6 +50,16 @@ fn show(text: &str) -> ExitCode {
 fn check(file: Option<&Path>, role: Role) -> Result<ExitCode, Failed> {
     load(file, role)?;
     Ok(show("the settings are good\n"))
+}
+
+fn doctor(file: Option<&Path>, json: bool, print_bucket_rules: bool) -> Result<ExitCode, Failed> {
+    let settings = load(file, Role::Serve)?;
+    if print_bucket_rules {
+        return Ok(show(&print_rules(&settings.storage, json)?));
+    }
+    let (report, code) = examine(&settings, json)?;
+    show(&report);
+    Ok(code)
 }
 
 /// The settings of this process, from the file and the environment.

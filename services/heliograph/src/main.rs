@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod data_folder;
 mod development;
+mod doctor;
 mod failure;
 mod settings;
 

@@ -24,6 +24,9 @@ pub struct Garage {
 }
 
 impl Garage {
+    /// Its bucket.
+    pub const BUCKET: &str = BUCKET;
+
     /// Starts one node.
     pub async fn start() -> Self {
         Self::start_nodes(1).await
@@ -63,6 +66,11 @@ impl Garage {
             ("access_key_id", ACCESS_KEY_ID.to_owned()),
             ("secret_access_key", SECRET_ACCESS_KEY.to_owned()),
         ]
+    }
+
+    /// What the tools of Amazon find their credentials by.
+    pub fn environment(&self) -> [(&'static str, &'static str); 2] {
+        [("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID), ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)]
     }
 
     /// Kills the last node at once, as a power cut would.

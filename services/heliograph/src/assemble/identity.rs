@@ -99,7 +99,8 @@ pub(super) fn watch_homeservers(settings: &Settings, readiness: &Readiness) {
     });
 }
 
-fn homeserver(config: &HomeserverConfig) -> anyhow::Result<Homeserver> {
+/// How a homeserver is asked.
+pub(crate) fn homeserver(config: &HomeserverConfig) -> anyhow::Result<Homeserver> {
     let url = config.url.clone().ok_or_else(|| anyhow!("homeserver.url is required"))?;
     let client = build_homeserver_client(config).context("homeserver.ca_file")?;
     let HomeserverConfig { token_ttl, max_open_questions, .. } = *config;

@@ -23,9 +23,9 @@ use object_store::{
 use tokio::runtime::Handle;
 use url::Url;
 
-pub(crate) use self::config::check_authorities;
+pub(crate) use self::{config::check_authorities, probe::Creates};
 use self::{
-    probe::{Creates, probe, unused_location},
+    probe::{probe, unused_location},
     sign::UrlSigner,
     writer::CloudWriter,
 };
@@ -65,24 +65,24 @@ impl CloudStore {
     /// Opens a bucket, and tries whether it lets us write, and what its creates are worth.
     /// Requests run on the runtime that this runs on.
     pub async fn open(bucket: &Bucket, config: &StorageConfig) -> Result<Self, BlobError> {
+        let asked = Self::unasked(bucket, config)?.asked(config).await;
+        let failed = |source| BlobError::Failed { key: bucket.name.clone(), source };
+        let has_keys = config::has_keys(bucket, config, &Handle::current()).map_err(failed)?;
+        asked.map_err(|error| if has_keys { error } else { without_keys(error) })
+    }
+
+    /// The same, but nothing is asked of the bucket: its creates count as checked.
+    pub(crate) fn unasked(bucket: &Bucket, config: &StorageConfig) -> Result<Self, BlobError> {
         let name = format!("{}://{}", bucket.cloud.scheme(), bucket.name);
-        let place = name.clone();
-        let failed = |source| BlobError::Failed { key: place.clone(), source };
+        let failed = |source| BlobError::Failed { key: name.clone(), source };
         let objects = config::build(bucket, config, &Handle::current()).map_err(failed)?;
         let signer = config::build_signer(bucket, config, &Handle::current()).map_err(failed)?;
-        let has_keys = config::has_keys(bucket, config, &Handle::current()).map_err(failed)?;
-        let store = Self::over(objects, name, advice(bucket.cloud), config).await;
-        let store = store.map_err(|error| if has_keys { error } else { without_keys(error) })?;
+        let store = Self::over(objects, name, advice(bucket.cloud), config);
         Ok(Self { signer: Some(signer), ..store })
     }
 
     /// The same over any store of `object_store`.
-    async fn over(
-        objects: Arc<dyn ObjectStore>,
-        name: String,
-        advice: &'static str,
-        config: &StorageConfig,
-    ) -> Result<Self, BlobError> {
+    fn over(objects: Arc<dyn ObjectStore>, name: String, advice: &'static str, config: &StorageConfig) -> Self {
         let shared = Shared {
             name,
             objects,
@@ -91,16 +91,34 @@ impl CloudStore {
             runtime: Handle::current(),
             advice,
         };
-        shared.check().await?;
-        shared.check_missing().await?;
+        Self { shared: Arc::new(shared), creates: Creates::Checked, signer: None }
+    }
+
+    /// Asks whether we may work there, and what creates are worth.
+    async fn asked(self, config: &StorageConfig) -> Result<Self, BlobError> {
+        self.shared.check().await?;
+        self.shared.check_missing().await?;
         let creates = match config.conditional_create {
             ConditionalCreate::Trust => Creates::Atomic,
             ConditionalCreate::Never => Creates::Blind,
-            ConditionalCreate::Probe => {
-                probe(&*shared.objects).await.map_err(|error| shared.translate("probe", error))?
-            }
+            ConditionalCreate::Probe => self.probe_creates().await?,
         };
-        Ok(Self { shared: Arc::new(shared), creates, signer: None })
+        Ok(Self { creates, ..self })
+    }
+
+    /// Tries what creates are worth.
+    pub(crate) async fn probe_creates(&self) -> Result<Creates, BlobError> {
+        probe(&*self.shared.objects).await.map_err(|error| self.shared.translate_put("probe", error))
+    }
+
+    /// What all of this is made of, for trials of what has no other way.
+    pub(crate) fn objects(&self) -> &Arc<dyn ObjectStore> {
+        &self.shared.objects
+    }
+
+    /// What an error of [`CloudStore::objects`] means.
+    pub(crate) fn translate(&self, key: &str, error: Error) -> BlobError {
+        self.shared.translate_put(key, error)
     }
 }
 

@@ -16,6 +16,7 @@ mod store;
 mod suite;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trial;
 
 use std::{path::Path, sync::Arc};
 
@@ -27,6 +28,7 @@ pub use local::LocalStore;
 pub use observed::{Observed, Observer};
 pub use routed::RoutedStore;
 pub use store::{BlobReader, BlobStore, BlobWriter, Grant, Listing, Stat};
+pub use trial::{Needs, StoreTrials, try_store};
 
 /// Opens the store that the settings name, without one the folder `media` in `data_folder`, and
 /// the others. A bucket is asked something first.

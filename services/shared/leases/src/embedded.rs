@@ -10,6 +10,7 @@ mod index_tables;
 mod leases;
 mod ledger_tables;
 mod ledgers;
+mod look;
 mod standing;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use heliograph_types::Clock;
 
+pub use self::look::{StateFile, look_at_state_file};
 use self::{
     budgets::BudgetBook,
     caches::CacheBook,

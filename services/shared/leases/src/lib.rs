@@ -22,11 +22,11 @@ mod topics;
 
 use std::sync::Arc;
 
-pub use self::redis::{RedisState, check_redis_url};
+pub use self::redis::{RedisFacts, RedisState, check_redis_url};
 pub use budget::{Budget, Budgets, Spent};
 pub use cache::Caches;
 pub use config::StateConfig;
-pub use embedded::EmbeddedState;
+pub use embedded::{EmbeddedState, StateFile, look_at_state_file};
 pub use error::StateError;
 pub use index::{IndexEntry, Indexes};
 pub use lease::{Lease, Leases};

@@ -4,6 +4,7 @@
 //! over one key, or over keys of one hash tag, so that a cluster of Redis servers can keep them too. Redis may forget all of
 //! it at any moment: nothing here depends on what was there before.
 
+mod facts;
 mod hub;
 mod ledger_scripts;
 mod ledgers;
@@ -18,6 +19,7 @@ use heliograph_types::Secret;
 use redis::{Cmd, FromRedisValue, cmd};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use self::facts::RedisFacts;
 use self::{hub::Hub, link::Link};
 use crate::{
     Budget, Budgets, Caches, IndexEntry, Indexes, Lease, Leases, Signals, Spent, StateConfig, StateError, Subscription,

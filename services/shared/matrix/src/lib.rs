@@ -4,6 +4,7 @@
 //! and no media.
 
 mod asked_homeservers;
+mod asked_keys;
 mod base64;
 mod canonical;
 mod client;
@@ -31,6 +32,7 @@ mod whoami_request;
 mod x_matrix;
 
 pub use asked_homeservers::AskedHomeservers;
+pub use asked_keys::{ask_for_keys, fetch_public_keys};
 pub use client::{BodyError, ClientError, GuardedClient, Reason, build_homeserver_client, read_body};
 pub use config::{FederationConfig, HomeserverConfig, PreviewsConfig};
 pub use discovery::{Destination, Discovery, InvalidHost};

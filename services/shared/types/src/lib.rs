@@ -8,6 +8,7 @@ mod error;
 mod id;
 mod secret;
 mod thumbnail;
+mod trial;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use content::{ContentType, FileName, InvalidContentType};
@@ -15,3 +16,4 @@ pub use error::{AccountLimit, ErrorCode, Failure};
 pub use id::{InvalidId, MediaId, Mxc, ServerName, StoreName, UserId};
 pub use secret::Secret;
 pub use thumbnail::{InvalidMethod, ThumbnailMethod, ThumbnailSpec};
+pub use trial::{Finding, Trial, Verdict};

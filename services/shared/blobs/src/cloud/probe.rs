@@ -16,7 +16,7 @@ const CONTENT_BYTES: usize = 128 << 10;
 
 /// What a create-only put is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Creates {
+pub(crate) enum Creates {
     /// Of several concurrent ones, one wins.
     Atomic,
     /// What is there is not overwritten, but several concurrent ones may win.

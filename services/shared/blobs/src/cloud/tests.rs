@@ -23,7 +23,7 @@ fn key(text: &str) -> Key {
 /// A store with parts of 8 KiB, over another one.
 async fn over(objects: Arc<dyn ObjectStore>) -> CloudStore {
     let config = StorageConfig { part_size: ByteSize::kib(8), ..StorageConfig::default() };
-    CloudStore::over(objects, "memory".to_owned(), "nothing", &config).await.unwrap()
+    CloudStore::over(objects, "memory".to_owned(), "nothing", &config).asked(&config).await.unwrap()
 }
 
 impl CloudStore {
