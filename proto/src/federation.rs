@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use heliograph_types::{ContentType, Failure, FileName, Mxc, ServerName, Timestamp};
 use tonic::{Request, Response, Status};
+use url::Url;
 
 use crate::{
     link::{Connection, Link},
@@ -80,6 +81,13 @@ pub trait FederationService: Send + Sync + 'static {
     ///
     /// `BadGateway` when the server is out of reach or answers nonsense.
     async fn find_key(&self, request: FindKey) -> Result<Option<FoundKey>, Failure>;
+
+    /// Finds where another server answers: `https://host:port/`, for a client that is sent
+    /// there. Nobody looks whether it does.
+    ///
+    /// `BadGateway` for a name that is not that of a host, and for an address that is not
+    /// public; `NotFound` for a name of ours.
+    async fn locate(&self, server_name: &ServerName) -> Result<Url, Failure>;
 }
 
 /// Far below what a gRPC message may have (4 MiB), with room for the wrapping.
@@ -140,6 +148,12 @@ impl wire::federation_service_server::FederationService for GrpcFederationServer
             valid_until_ms: found.map_or(0, |key| key.valid_until.as_millis()),
         }))
     }
+
+    async fn locate(&self, request: Request<wire::LocateRequest>) -> Result<Response<wire::LocateResponse>, Status> {
+        let server_name = parse(&request.get_ref().server_name)?;
+        let base_url = self.0.locate(&server_name).await.map_err(to_status)?.into();
+        Ok(Response::new(wire::LocateResponse { base_url }))
+    }
 }
 
 /// A [`FederationService`] behind gRPC.
@@ -189,6 +203,12 @@ impl FederationService for GrpcFederationClient {
                 Ok(FoundKey { public_key, valid_until })
             })
             .transpose()
+    }
+
+    async fn locate(&self, server_name: &ServerName) -> Result<Url, Failure> {
+        let message = wire::LocateRequest { server_name: server_name.to_string() };
+        let answer = self.0.clone().locate(message).await.map_err(to_failure)?.into_inner();
+        parse(&answer.base_url).map_err(to_failure)
     }
 }
 

@@ -42,6 +42,24 @@ async fn a_page_of_another_origin_shows_pictures_and_uploads_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_is_redirected_to_a_third_origin_and_notices_nothing() {
+    let setup = Setup::new(Shape::One).set("redirects", "to", "self").set("redirects", "thumbnails", true);
+    let setup = setup.set("redirects", "allow_http", true).set("redirects", "min_bytes", 0);
+    let mut deployment = setup.set("redirects", "secret", "a-secret-of-tests-that-is-long-enough").prepare().await;
+    // The same server under another name is another origin.
+    deployment.change("redirects", "base_url", format!("http://localhost:{}", deployment.address().port()));
+    deployment.start().await;
+    let picture = deployment.alice().upload_named(jpeg(640, 480), "image/jpeg", "sunset.jpg").await;
+
+    browse("pictures.js", &deployment, &[("PICTURE", &picture)]).await;
+
+    let metrics = deployment.stranger().get("/metrics").await.ok();
+    let metrics = String::from_utf8_lossy(&metrics);
+    let redirects = metrics.lines().find(|line| line.starts_with("heliograph_redirects_total{target=\"self\"}"));
+    assert!(redirects.is_some(), "nobody was redirected: {metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_film_plays_and_seeks_by_ranges() {
     let deployment = Setup::new(Shape::One).start().await;
     let file = |name: &str| -> PathBuf { deployment.folder().join(name) };

@@ -5,7 +5,7 @@
 //! | line | tests |
 //! |---|---|
 //! | every alias reaches the same handler; 405, 404 | `every_path_asks_first_who_is_there` `every_path_tells_a_wrong_method_which_are_right` `what_is_no_path_is_unrecognized` `what_came_by_any_path_is_had_by_every_path` `what_was_created_by_any_path_is_filled_by_every_path` `without_legacy_media_nobody_gets_any_without_a_token` |
-//! | OPTIONS everywhere; CORS on every answer | `every_path_answers_a_preflight_of_anyone` `web_pages_may_read_every_answer`; on 307 later: nothing redirects yet |
+//! | OPTIONS everywhere; CORS on every answer | `every_path_answers_a_preflight_of_anyone` `web_pages_may_read_every_answer` `who_copes_with_a_redirect_is_sent_and_everybody_else_gets_the_bytes` |
 //! | 401 before parameters; an outage is no 401; `soft_logout` | `every_path_asks_first_who_is_there` `a_homeserver_that_is_down_logs_nobody_out` `a_homeserver_that_is_gone_logs_nobody_out` `what_the_homeserver_refuses_reaches_the_client_unchanged` |
 //! | guests; bridges and their `user_id` | `guests_look_and_do_not_touch` `only_those_who_are_named_may_call` `a_bridge_uploads_in_the_name_of_the_server_of_whom_it_acts_for` `a_bridge_uploads_on_the_account_of_whom_it_acts_for` |
 //! | ids that are none, on all trees | `malformed_ids_are_not_found` `nobody_climbs_out_of_a_folder` `what_is_no_id_is_not_found_by_any_path` `what_is_no_server_name_is_not_found_by_any_path` |
@@ -16,7 +16,7 @@
 //! | waiting, on two nodes, with every `timeout_ms` | `who_waits_at_one_instance_is_woken_by_an_upload_at_the_other` `who_waits_learns_that_the_id_has_expired` `who_does_not_want_to_wait_does_not` `nobody_waits_longer_than_the_operator_allows` `what_is_pending_elsewhere_is_asked_for_again` |
 //! | pending on legacy paths, and the freeze after it | `what_is_pending_is_told_as_such_before_the_freeze` |
 //! | freeze | `what_was_here_before_stays_and_what_comes_after_needs_a_token` `after_the_freeze_only_exempt_media_are_for_everybody` `an_exempt_medium_of_another_server_is_fetched`; fetched again after a purge later: nothing purges yet |
-//! | `allow_redirect` | `whoever_would_follow_a_redirect_gets_the_bytes`; `Location` and its target later: nothing redirects yet |
+//! | `allow_redirect` | `whoever_would_follow_a_redirect_gets_the_bytes` `who_copes_with_a_redirect_is_sent_and_everybody_else_gets_the_bytes` `a_request_that_a_redirect_does_not_help_is_answered_here` `a_place_is_told_right_to_the_byte` `a_url_of_our_own_serves_as_a_download_does` `a_bucket_serves_what_is_an_attachment` `a_gateway_makes_a_bucket_fit_for_everything` `a_network_checks_urls_and_keeps_what_it_has_served` `synapse_fetches_from_where_it_is_told` `who_copes_is_sent_to_the_other_server_and_nothing_is_taken_in` |
 //! | the federation body, sent and read | `the_frame_is_right_to_the_byte` `the_body_is_as_other_servers_parse_it` `every_form_that_software_sends_is_accepted` `bodies_that_are_not_two_parts_are_refused` `any_content_in_any_pieces_comes_out_as_it_went_in` |
 //! | `Location` parts of others | `a_location_is_read_with_and_without_its_blank_line` `a_location_is_followed_without_a_signature` `a_location_that_must_not_be_followed_is_refused` `an_expired_location_makes_us_ask_once_more` |
 //! | fallback to older endpoints | `older_endpoints_are_tried_in_order_without_a_signature_and_remembered` `an_older_endpoint_is_tried_only_if_this_one_is_unknown` `every_other_answer_is_final` `an_old_server_is_asked_by_its_old_path` `no_other_answer_leads_to_the_old_path` |

@@ -257,7 +257,8 @@ async fn a_small_upload_asks_the_bucket_twice_and_a_cached_download_never() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bridge_built_with_mautrix_puts_its_files_into_the_bucket() {
     let server = S3Server::start().await;
-    let network = Network::with(Shape::One, 0, |setup| with(setup, &server).set("uploads", "direct", true)).await;
+    let network =
+        Network::start_with(Shape::One, 0, |setup, _| with(setup, &server).set("uploads", "direct", true)).await;
     network.user(0, "alice").await;
     let picture = network.folder().join("picture.jpg");
     std::fs::write(&picture, jpeg(640, 480)).unwrap();

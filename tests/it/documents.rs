@@ -29,8 +29,9 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_readme_shows_the_nginx_snippet_that_is_tested() {
-    assert_eq!(blocks(&read("README.md"), "nginx"), [read("tests/nginx/heliograph.conf")]);
+fn the_readme_shows_the_nginx_snippets_that_are_tested() {
+    let tested = ["heliograph.conf", "bucket.conf", "cdn.conf"].map(|name| read(&format!("tests/nginx/{name}")));
+    assert_eq!(blocks(&read("README.md"), "nginx"), tested);
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ mod protection;
 mod quotas;
 mod ranges;
 mod rates;
+mod redirects;
 mod secrets;
 mod shutdown;
 mod start;

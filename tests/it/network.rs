@@ -23,11 +23,11 @@ pub(crate) struct Network {
 impl Network {
     /// Starts it, with so many `others`.
     pub(crate) async fn start(shape: Shape, others: u8) -> Self {
-        Self::with(shape, others, |setup| setup).await
+        Self::start_with(shape, others, |setup, _| setup).await
     }
 
-    /// The same with other settings of Heliograph.
-    pub(crate) async fn with(shape: Shape, others: u8, change: impl FnOnce(Setup) -> Setup) -> Self {
+    /// Starts it with settings of Heliograph that may speak of its server name.
+    pub(crate) async fn start_with(shape: Shape, others: u8, change: impl FnOnce(Setup, &str) -> Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new(folder.path());
         let names: Vec<_> = (2..3 + others).map(|last| format!("127.0.0.{last}:{}", free_port())).collect();
@@ -35,7 +35,7 @@ impl Network {
         let key = synapses[0].signing_key();
         let setup = Setup::new(shape).server_name(&names[0]).trusts(&authority.file());
         let setup = setup.homeserver(&format!("http://{}", synapses[0].address()), &key);
-        let heliograph = change(setup).start().await;
+        let heliograph = change(setup, &names[0]).start().await;
         for synapse in &synapses {
             synapse.ready().await;
         }

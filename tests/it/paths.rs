@@ -63,6 +63,8 @@ impl Endpoint {
 /// All paths of one method that contain this, such as `/media/download/`.
 fn paths(method: &str, part: &str) -> Vec<Endpoint> {
     let mut found = endpoints();
+    // Our own have tests of their own.
+    found.retain(|endpoint| endpoint.path.starts_with("/_matrix/"));
     found.retain(|endpoint| endpoint.methods.iter().any(|other| other == method) && endpoint.path.contains(part));
     assert!(!found.is_empty(), "no path has {part}");
     found

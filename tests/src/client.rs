@@ -68,7 +68,6 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
-    http_that_stays: reqwest::Client,
     base: String,
     token: Option<String>,
 }
@@ -88,13 +87,12 @@ impl Client {
     fn build(base: String, token: Option<&str>, authority: Option<Certificate>) -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+        let builder = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1));
+        // Where others are sent is for the test to see.
+        let builder = builder.redirect(reqwest::redirect::Policy::none());
         // Only the authority of the test: the machine's own are none of its business.
-        let builder = || {
-            let builder = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1));
-            builder.tls_certs_only(authority.clone())
-        };
-        let http_that_stays = builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { http: builder().build().unwrap(), http_that_stays, base, token: token.map(str::to_owned) }
+        let http = builder.tls_certs_only(authority).build().unwrap();
+        Self { http, base, token: token.map(str::to_owned) }
     }
 
     /// The same place with another token.
@@ -132,15 +130,6 @@ impl Client {
     /// A request without a body.
     pub async fn ask(&self, method: Method, path: &str) -> Answer {
         Answer::of(self.request(method, path)).await
-    }
-
-    /// The status of a `GET` that follows no redirect.
-    pub async fn stays(&self, path: &str) -> StatusCode {
-        self.http_that_stays
-            .execute(self.request(Method::GET, path).build().unwrap())
-            .await
-            .expect("an answer")
-            .status()
     }
 
     /// `POST` with a JSON body.

@@ -41,16 +41,23 @@ pub struct Nginx {
 impl Nginx {
     /// Starts one with all files in `folder`, and waits until it listens.
     pub async fn start(folder: &Path, authority: &Authority, sites: &[Site]) -> Self {
+        let servers: String = sites.iter().map(|site| server(authority, site)).collect();
+        let listens: Vec<&str> = sites.iter().map(|site| site.listen.as_str()).collect();
+        Self::serve(folder, &servers, &listens).await
+    }
+
+    /// Starts one with what stands in its `http` block, and waits until it listens there.
+    pub async fn serve(folder: &Path, http: &str, listens: &[&str]) -> Self {
         fs::create_dir_all(folder).unwrap();
         let file = folder.join("nginx.conf");
-        fs::write(&file, configuration(folder, authority, sites)).unwrap();
+        fs::write(&file, configuration(folder, http)).unwrap();
         let mut command = Command::new(program("nginx"));
         command.arg("-p").arg(folder).arg("-c").arg(&file).arg("-e").arg(folder.join("error.log"));
         let mut process = Process::spawn("nginx", &mut command, folder.join("output.log"));
-        for site in sites {
+        for listen in listens {
             eventually("nginx listens", async || {
                 assert!(process.try_status().is_none(), "nginx ended: {}", process.log());
-                tokio::net::TcpStream::connect(&site.listen).await.ok()
+                tokio::net::TcpStream::connect(listen).await.ok()
             })
             .await;
         }
@@ -73,7 +80,7 @@ impl Drop for Nginx {
     }
 }
 
-fn configuration(folder: &Path, authority: &Authority, sites: &[Site]) -> String {
+fn configuration(folder: &Path, http: &str) -> String {
     let folder = folder.display();
     let mut text = format!(
         "daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;\n\
@@ -82,15 +89,11 @@ fn configuration(folder: &Path, authority: &Authority, sites: &[Site]) -> String
     for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
         writeln!(text, "{kind}_temp_path {folder}/{kind};").unwrap();
     }
-    for site in sites {
-        let (certificate, key) = authority.certify(&site.host);
-        let (listen, body) = (&site.listen, &site.body);
-        let (certificate, key) = (certificate.display(), key.display());
-        writeln!(
-            text,
-            "server {{ listen {listen} ssl; ssl_certificate {certificate}; ssl_certificate_key {key};\n{body}}}"
-        )
-        .unwrap();
-    }
-    text + "}\n"
+    text + http + "}\n"
+}
+
+fn server(authority: &Authority, Site { host, listen, body }: &Site) -> String {
+    let (certificate, key) = authority.certify(host);
+    let (certificate, key) = (certificate.display(), key.display());
+    format!("server {{ listen {listen} ssl; ssl_certificate {certificate}; ssl_certificate_key {key};\n{body}}}\n")
 }

@@ -47,7 +47,10 @@ impl Synapse {
         let config = folder.join("homeserver.yaml");
         let generated = command(&config).arg("--generate-keys").output().unwrap();
         assert!(generated.status.success(), "Synapse made no keys: {}", String::from_utf8_lossy(&generated.stderr));
-        let process = Process::spawn("synapse", &mut command(&config), folder.join("output.log"));
+        // Where a `Location` leads, it looks at the system's authorities.
+        let mut command = command(&config);
+        let process =
+            Process::spawn("synapse", command.env("SSL_CERT_FILE", setup.authority), folder.join("output.log"));
         Self { _process: process, address, folder }
     }
 

@@ -20,6 +20,7 @@ use heliograph_blobs::{BlobError, Key};
 use heliograph_catalog::MediaRecord;
 use heliograph_proto::{MediaBody, RemoteMedia};
 use heliograph_types::{ContentType, ErrorCode, Failure, FileName};
+use sha2::{Digest, Sha256};
 
 use crate::{
     disposition,
@@ -262,8 +263,7 @@ pub(crate) fn picture(
     image: Bytes,
     caching: Caching,
 ) -> HttpResponse {
-    use sha2::{Digest, Sha256};
-    let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&image)));
+    let etag = picture_etag(&image);
     if is_unchanged(request, &etag) {
         return not_modified(&etag, caching);
     }
@@ -294,6 +294,20 @@ fn etag(record: &MediaRecord) -> String {
         Ok(digest) if !digest.is_empty() => format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest)),
         _ => format!("\"{}\"", record.upload.as_deref().unwrap_or(&record.blob)),
     }
+}
+
+fn picture_etag(image: &[u8]) -> String {
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(image)))
+}
+
+/// Whether whoever asks has this content already.
+pub(crate) fn is_current(request: &HttpRequest, record: &MediaRecord) -> bool {
+    is_unchanged(request, &etag(record))
+}
+
+/// Whether whoever asks has this picture already.
+pub(crate) fn is_current_picture(request: &HttpRequest, image: &[u8]) -> bool {
+    request.headers().contains_key(IF_NONE_MATCH) && is_unchanged(request, &picture_etag(image))
 }
 
 fn is_unchanged(request: &HttpRequest, etag: &str) -> bool {

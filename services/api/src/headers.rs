@@ -40,14 +40,20 @@ pub(crate) enum Caching {
     Public,
     /// Content that was given to another server.
     Never,
+    /// Content that whoever has its URL may have until the URL ends.
+    Shared { seconds: u64 },
+    /// The way to content, for the one who asked.
+    Redirect { seconds: u64 },
 }
 
 impl Caching {
-    pub(crate) const fn cache_control(self) -> &'static str {
+    pub(crate) fn cache_control(self) -> String {
         match self {
-            Self::Private => "private, max-age=86400, immutable",
-            Self::Public => "public, max-age=86400, s-maxage=0, proxy-revalidate",
-            Self::Never => "private, no-store",
+            Self::Private => "private, max-age=86400, immutable".to_owned(),
+            Self::Public => "public, max-age=86400, s-maxage=0, proxy-revalidate".to_owned(),
+            Self::Never => "private, no-store".to_owned(),
+            Self::Shared { seconds } => format!("public, max-age={seconds}"),
+            Self::Redirect { seconds } => format!("private, max-age={seconds}"),
         }
     }
 }
@@ -61,7 +67,7 @@ pub(crate) fn of_content(answer: &mut HttpResponseBuilder, caching: Caching) {
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
         .insert_header(("x-robots-tag", "noindex, nofollow, noarchive, noimageindex"))
         .insert_header((header::CACHE_CONTROL, caching.cache_control()));
-    if caching == Caching::Private {
+    if matches!(caching, Caching::Private | Caching::Redirect { .. }) {
         answer.insert_header((header::VARY, "Authorization"));
     }
 }

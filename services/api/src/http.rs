@@ -13,6 +13,7 @@ pub(crate) mod preview;
 pub(crate) mod put;
 pub(crate) mod remote_media;
 pub(crate) mod server_keys;
+pub(crate) mod signed;
 pub(crate) mod thumbnail;
 pub(crate) mod upload;
 pub(crate) mod usage;

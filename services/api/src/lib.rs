@@ -23,6 +23,7 @@ mod parts;
 mod published;
 mod range;
 mod receive;
+mod redirect;
 mod refuse;
 mod remote_keys;
 mod routes;
@@ -44,6 +45,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use config::ApiConfig;
 pub use limits::LimitsConfig;
+pub use redirect::{CdnOrigin, CdnSignature, Encoding, RedirectTo, RedirectsConfig};
 pub use routes::reference;
 pub use server::serve;
 
@@ -58,6 +60,10 @@ pub struct Deps {
     pub published_keys: HashMap<ServerName, SigningKey>,
     /// How much each caller may do.
     pub limits: LimitsConfig,
+    /// Who is sent to where the bytes are.
+    pub redirects: RedirectsConfig,
+    /// Whether media of other servers are fetched and kept.
+    pub takes_in_remote_media: bool,
     /// Where limits are counted.
     pub state: State,
     /// Whether clients may put content straight into the store (MSC3870).

@@ -8,6 +8,16 @@ pub(crate) fn delivered(source: &'static str, bytes: u64) {
     counter!("heliograph_delivered_bytes_total", "source" => source).increment(bytes);
 }
 
+/// Somebody was sent to where the bytes are.
+pub(crate) fn redirected(target: &'static str) {
+    counter!("heliograph_redirects_total", "target" => target).increment(1);
+}
+
+/// Somebody got the bytes although redirects are on.
+pub(crate) fn not_redirected(reason: &'static str) {
+    counter!("heliograph_redirects_not_made_total", "reason" => reason).increment(1);
+}
+
 /// A limit of the front struck.
 pub(crate) fn limited(limit: &'static str) {
     counter!("heliograph_api_limited_total", "limit" => limit).increment(1);

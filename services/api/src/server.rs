@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, broadcast::error::RecvError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ApiConfig, Deps, freeze::Freeze, hot::HotFiles, limits::Limits, listen, published::Published,
+    ApiConfig, Deps, freeze::Freeze, hot::HotFiles, limits::Limits, listen, published::Published, redirect::Redirects,
     remote_keys::RemoteKeys, work::Work,
 };
 
@@ -28,6 +28,8 @@ pub(crate) struct Front {
     pub(crate) sites: HashMap<ServerName, HomeserverConfig>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) freeze: Freeze,
+    pub(crate) redirects: Redirects,
+    pub(crate) takes_in_remote_media: bool,
     pub(crate) published: Published,
     pub(crate) published_keys: HashMap<ServerName, SigningKey>,
     pub(crate) direct_uploads: bool,
@@ -92,19 +94,21 @@ impl Front {
 pub async fn serve(config: ApiConfig, deps: Deps, listener: TcpListener) -> io::Result<()> {
     assert!(!deps.server_names.is_empty(), "a front has at least one server name");
     let (health, shutdown) = (deps.health.clone(), deps.shutdown.clone());
-    let front = Data::new(build_front(config, deps));
+    let front = Data::new(build_front(config, deps).map_err(io::Error::other)?);
     let following = front.shutdown.clone().run_until_cancelled_owned(Front::follow_changes(front.clone()));
     front.work.spawn(following);
     let server = listen::start(front, health, listener)?;
     heliograph_runtime::run_until(server, shutdown).await
 }
 
-pub(crate) fn build_front(config: ApiConfig, deps: Deps) -> Front {
-    Front {
+pub(crate) fn build_front(config: ApiConfig, deps: Deps) -> Result<Front, String> {
+    Ok(Front {
         hot: HotFiles::new(config.hot_bytes.as_u64(), config.hot_file_bytes.as_u64()),
         remote_keys: RemoteKeys::new(),
         waiting: Semaphore::new(config.max_waiting.min(Semaphore::MAX_PERMITS)),
         freeze: Freeze::new(&config),
+        redirects: Redirects::new(deps.redirects, &deps.blobs)?,
+        takes_in_remote_media: deps.takes_in_remote_media,
         limits: Arc::new(Limits::new(deps.limits, deps.state)),
         published: Published::default(),
         published_keys: deps.published_keys,
@@ -124,5 +128,5 @@ pub(crate) fn build_front(config: ApiConfig, deps: Deps) -> Front {
         max_upload_bytes: deps.max_upload_bytes,
         work: Work { tasks: deps.tasks, runtime: deps.runtime },
         shutdown: deps.shutdown,
-    }
+    })
 }

@@ -10,11 +10,12 @@ use actix_rt::ArbiterHandle;
 use async_trait::async_trait;
 use heliograph_blobs::BlobStore;
 use heliograph_catalog::Catalog;
-use heliograph_matrix::{Discovery, FederationConfig, GuardedClient, SigningKey};
+use heliograph_matrix::{Discovery, FederationConfig, GuardedClient, RemoteMediaMode, SigningKey};
 use heliograph_proto::{FederationService, Fetch, FindKey, FoundKey, RemoteMedia, UploadService};
 use heliograph_types::{Clock, ErrorCode, Failure, ServerName};
 use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use url::Url;
 
 use crate::{
     actors::{origin::Work, registry::Registry},
@@ -51,6 +52,9 @@ pub struct FederationFetcher {
     keys: Arc<KeyFinder>,
     blobs: Arc<dyn BlobStore>,
     own_names: HashSet<ServerName>,
+    client: GuardedClient,
+    discovery: Arc<Discovery>,
+    takes_in: bool,
     /// How much longer a caller waits for a head than for the upload.
     patience: Duration,
 }
@@ -71,14 +75,15 @@ impl FederationFetcher {
         let key_finder =
             KeyFinder::new(client.clone(), Arc::clone(&discovery), Arc::clone(&clock), tasks.clone(), runtime.clone());
         let own_names = keys.keys().cloned().collect();
-        let asker = Asker::new(&config, client, discovery, keys, Arc::clone(&clock));
+        let asker = Asker::new(&config, client.clone(), Arc::clone(&discovery), keys, Arc::clone(&clock));
+        let takes_in = config.remote_media == RemoteMediaMode::Fetch;
         let (fetch_timeout, patience) =
             (config.fetch_timeout, config.connect_timeout.saturating_add(config.read_timeout));
         let fetcher = Fetcher { asker, blobs: Arc::clone(&blobs), catalog, uploads, fetch_timeout, shutdown };
         let room = Arc::new(Semaphore::new(config.max_fetches.get().min(Semaphore::MAX_PERMITS)));
         let work = Arc::new(Work { fetcher, config, clock, tasks, runtime, room });
         let registry = Registry::new(work, arbiters);
-        Arc::new(Self { registry, keys: Arc::new(key_finder), blobs, own_names, patience })
+        Arc::new(Self { registry, keys: Arc::new(key_finder), blobs, own_names, client, discovery, takes_in, patience })
     }
 
     fn is_own(&self, name: &ServerName) -> bool {
@@ -89,7 +94,8 @@ impl FederationFetcher {
 #[async_trait]
 impl FederationService for FederationFetcher {
     async fn fetch(&self, request: Fetch) -> Result<RemoteMedia, Failure> {
-        if self.is_own(&request.mxc.server_name) || request.mxc.server_name == request.tenant {
+        let is_ours = self.is_own(&request.mxc.server_name) || request.mxc.server_name == request.tenant;
+        if is_ours || !self.takes_in {
             return Err(Failure::not_found());
         }
         let (began_at, most) = (Instant::now(), self.patience.saturating_add(request.timeout));
@@ -115,6 +121,17 @@ impl FederationService for FederationFetcher {
             Ok(key_id) => self.keys.find(&server_name, &key_id).await,
             Err(_) => Ok(None),
         }
+    }
+
+    async fn locate(&self, server_name: &ServerName) -> Result<Url, Failure> {
+        if self.is_own(server_name) {
+            return Err(Failure::not_found());
+        }
+        let nowhere = |reason: String| Failure::new(ErrorCode::BadGateway, reason);
+        let base = self.discovery.find(server_name).await.map_err(|error| nowhere(error.to_string()))?.base;
+        // Nobody is sent into a network that is not public.
+        self.client.check(&base).map_err(|refused| nowhere(refused.to_string()))?;
+        Ok(base)
     }
 }
 

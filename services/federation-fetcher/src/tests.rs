@@ -5,4 +5,5 @@ mod fixture;
 mod keys;
 mod legacy;
 mod life;
+mod locate;
 mod refusals;

@@ -16,6 +16,7 @@ use std::{
 };
 
 use anyhow::Context;
+use heliograph_matrix::RemoteMediaMode;
 use heliograph_proto::{
     FederationService, GrpcFederationServer, GrpcThumbnailServer, GrpcUploadServer, ThumbnailService, UploadService,
 };
@@ -145,6 +146,8 @@ fn serve_api(
         sites: parts.settings.homeservers.clone(),
         published_keys: identity.published_keys,
         limits: parts.settings.limits.clone(),
+        redirects: parts.settings.redirects.clone(),
+        takes_in_remote_media: parts.settings.federation.remote_media == RemoteMediaMode::Fetch,
         state: Arc::clone(&parts.state),
         direct_uploads: parts.settings.uploads.direct,
         has_quotas: !parts.settings.quotas.is_empty(),

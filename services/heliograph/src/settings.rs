@@ -10,7 +10,7 @@ mod stores;
 
 use std::path::PathBuf;
 
-use heliograph_api::{ApiConfig, LimitsConfig};
+use heliograph_api::{ApiConfig, LimitsConfig, RedirectsConfig};
 use heliograph_blobs::{StorageConfig, StoreConfig};
 use heliograph_leases::StateConfig;
 use heliograph_matrix::{FederationConfig, HomeserverConfig, PreviewsConfig};
@@ -43,6 +43,7 @@ pub(crate) struct Settings {
     pub(crate) data: DataConfig,
     pub(crate) api: ApiConfig,
     pub(crate) limits: LimitsConfig,
+    pub(crate) redirects: RedirectsConfig,
     pub(crate) storage: StorageConfig,
     pub(crate) stores: Vec<StoreConfig>,
     pub(crate) state: StateConfig,
@@ -139,6 +140,7 @@ impl Settings {
             data: sections.one("data"),
             api: sections.one("api"),
             limits: sections.one("limits"),
+            redirects: sections.one("redirects"),
             storage: sections.one("storage"),
             stores: sections.several("store"),
             state: sections.one("state"),

@@ -146,7 +146,7 @@ async fn redirects(deployment: &mut Deployment) {
     let alice = deployment.alice();
     let id = alice.upload(noise(200_000, 3), "application/octet-stream").await;
     let path = format!("/_matrix/client/v1/media/download/{id}");
-    let ask = async || assert_eq!(alice.stays(&path).await, 307);
+    let ask = async || assert_eq!(alice.get(&path).await.status, 307);
     ask().await;
     let watch = Watch::start(deployment.api());
     stream::iter(0..REDIRECTS).for_each_concurrent(AT_ONCE, async |_| ask().await).await;

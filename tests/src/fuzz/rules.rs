@@ -12,7 +12,7 @@ pub(crate) struct Broken {
 }
 
 /// Every header that there is. Another one came from the request.
-const HEADERS: [&str; 25] = [
+const HEADERS: [&str; 26] = [
     "accept-ranges",
     "access-control-allow-headers",
     "access-control-allow-methods",
@@ -30,6 +30,7 @@ const HEADERS: [&str; 25] = [
     "cross-origin-resource-policy",
     "date",
     "etag",
+    "location",
     "referrer-policy",
     "retry-after",
     "transfer-encoding",
@@ -40,8 +41,8 @@ const HEADERS: [&str; 25] = [
     "keep-alive",
 ];
 
-const STATUSES: [u16; 20] =
-    [200, 206, 304, 400, 401, 403, 404, 405, 408, 409, 413, 416, 429, 431, 414, 417, 426, 502, 503, 504];
+const STATUSES: [u16; 21] =
+    [200, 206, 304, 307, 400, 401, 403, 404, 405, 408, 409, 413, 416, 429, 431, 414, 417, 426, 502, 503, 504];
 
 /// Part of each token.
 pub(crate) const SECRET: &str = "-token";
@@ -49,13 +50,14 @@ pub(crate) const SECRET: &str = "-token";
 type Check = fn(&Answer, Option<&Asked>) -> Result<(), String>;
 
 /// Rules for answers of the routes.
-const OF_ROUTES: [(&str, Check); 11] = [
+const OF_ROUTES: [(&str, Check); 12] = [
     ("CORS allows everybody, once", allows_everybody),
     ("headers are ours", headers_are_ours),
     ("an error is JSON with errcode and error", errors_are_json),
     ("a gateway fails only where there is one", gateways),
     ("a disposition is plain and can be read", disposition),
     ("content cannot run", content_is_tame),
+    ("a redirect leads to our own address and says nothing else", redirects),
     ("a part says what it is", parts),
     ("not modified is empty", not_modified),
     ("a refused method is told the right ones", tells_methods),
@@ -176,6 +178,15 @@ fn content_is_tame(answer: &Answer, _: Option<&Asked>) -> Result<(), String> {
     ensure(sandboxed, || "no Content-Security-Policy".to_owned())?;
     ensure(answer.header("x-content-type-options") == Some("nosniff"), || "no nosniff".to_owned())?;
     ensure(answer.header("content-type").is_some(), || "no Content-Type".to_owned())
+}
+
+fn redirects(answer: &Answer, asked: Option<&Asked>) -> Result<(), String> {
+    let Some(location) = answer.header("location") else {
+        return ensure(answer.status != 307, || "307 to nowhere".to_owned());
+    };
+    let is_read = asked.is_none_or(|asked| asked.target.contains("/media/"));
+    let is_whole = answer.status == 307 && answer.body.is_empty() && is_read;
+    ensure(is_whole && location.starts_with("https://media.test/_heliograph/"), || location.to_owned())
 }
 
 fn parts(answer: &Answer, asked: Option<&Asked>) -> Result<(), String> {

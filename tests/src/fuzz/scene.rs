@@ -175,6 +175,9 @@ fn setup(authority: &Authority) -> Setup {
         setup = setup.set("limits", limit, "unlimited");
     }
     setup
+        .set("redirects", "to", "self")
+        .set("redirects", "base_url", "https://media.test")
+        .set("redirects", "secret", "a-secret-of-tests-that-is-long-enough")
         .set("api", "administrators", list(&["@bob:media.test"]))
         .set("api", "max_wait", "200ms")
         .set("api", "body_timeout", "500ms")

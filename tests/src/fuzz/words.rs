@@ -100,6 +100,10 @@ pub(crate) const FILE_NAMES: [&str; 24] = [
     "~!@$&*()=:;,'",
 ];
 
+/// Thumbnails, as paths of our own name them.
+pub(crate) const SPECS: [&str; 8] =
+    ["96x96-crop", "640x480-scale", "1x1-crop-animated", "0x0-crop", "4294967296x1-scale", "x-", "%2e%2e", ""];
+
 /// User ids.
 pub(crate) const USER_IDS: [&str; 14] = [
     "@alice:media.test",
@@ -119,7 +123,7 @@ pub(crate) const USER_IDS: [&str; 14] = [
 ];
 
 /// Names of parameters, all that are known and some that are not.
-pub(crate) const PARAMETERS: [&str; 28] = [
+pub(crate) const PARAMETERS: [&str; 30] = [
     "width",
     "height",
     "method",
@@ -143,6 +147,8 @@ pub(crate) const PARAMETERS: [&str; 28] = [
     "dir",
     "url",
     "ts",
+    "expires",
+    "signature",
     "com.beeper.unique_id",
     "",
     "wid%74h",

@@ -11,6 +11,7 @@ use heliograph_catalog::{Lookup, MediaRecord};
 use heliograph_matrix::Requester;
 use heliograph_proto::{Fetch, RemoteMedia};
 use heliograph_types::{ErrorCode, Failure, FileName, Mxc, ServerName};
+use url::Url;
 
 use crate::{
     address, auth, deliver,
@@ -19,6 +20,7 @@ use crate::{
     limits::Caller,
     metrics,
     params::{self, Query},
+    redirect::{self, Wanted, Who, Wish},
     routes::{Call, Outcome},
     server::Front,
 };
@@ -44,6 +46,8 @@ pub(crate) struct Asked {
     /// Whether the freeze of unauthenticated media applies.
     freezes: bool,
     sees_quarantined: bool,
+    /// Whether it may be sent somewhere else.
+    pub(crate) wish: Wish,
 }
 
 /// What a request with a token may.
@@ -52,14 +56,19 @@ pub(crate) async fn authenticated(
     request: &HttpRequest,
     requester: &Requester,
 ) -> Result<Asked, ApiError> {
-    let bypass = Query::of(request).find_bool(&["admin_unsafely_bypass_quarantine"]).ok().flatten().unwrap_or(false);
+    let query = Query::of(request);
+    let bypass = query.find_bool(&["admin_unsafely_bypass_quarantine"]).ok().flatten().unwrap_or(false);
+    let sees_quarantined = bypass && auth::find_administrator(front, request, requester).await?.is_some();
+    let wish = Wish::of_client(&query);
     Ok(Asked {
         tenant: requester.user_id.server_name(),
         caller: Caller::of(front, request, requester),
         caching: Caching::Private,
         allow_remote: true,
         freezes: false,
-        sees_quarantined: bypass && auth::find_administrator(front, request, requester).await?.is_some(),
+        sees_quarantined,
+        // No other place would believe that he may see it.
+        wish: if sees_quarantined { wish.but_never() } else { wish },
     })
 }
 
@@ -76,6 +85,7 @@ pub(crate) async fn legacy(front: &Front, request: &HttpRequest) -> Result<Asked
         allow_remote,
         freezes: true,
         sees_quarantined: false,
+        wish: Wish::of_legacy(&query),
     })
 }
 
@@ -84,7 +94,11 @@ async fn respond(front: &Front, request: &HttpRequest, asked: Asked) -> Outcome 
     let wait = Query::of(request).wait(front.config.max_wait)?;
     let name = params::text_segment(request, "file_name").and_then(|name| FileName::new(&name));
     match find(front, &mxc, &asked, wait).await? {
-        Found::Stored(record) => deliver::stored(front, request, &record, name.as_ref(), asked.caching).await,
+        Found::Stored(record) => match redirect::content(front, request, asked.wish, &record, name.as_ref()).await {
+            Some(redirect) => Ok(redirect),
+            None => deliver::stored(front, request, &record, name.as_ref(), asked.caching).await,
+        },
+        Found::Elsewhere(base) => redirect::to_origin(&base, &mxc, &Wanted::File(name.as_ref()), wait),
         Found::Arriving(media) if deliver::is_cut_unseen(request, &media) => {
             await_copy(front, &asked, media).await?;
             let record = front.catalog.find(&mxc).await?.ok_or_else(Failure::not_found)?;
@@ -106,6 +120,8 @@ pub(crate) enum Found {
     Stored(Arc<MediaRecord>),
     /// On its way from its server.
     Arriving(RemoteMedia),
+    /// At its server, which is found here, and nowhere else.
+    Elsewhere(Url),
 }
 
 /// Finds content here or at its server, waiting for it as long as the caller wants.
@@ -127,6 +143,9 @@ async fn find_remote(front: &Front, mxc: &Mxc, asked: &Asked, wait: Duration) ->
         check(front, &record, asked)?;
         return Ok(Found::Stored(record));
     }
+    if !front.takes_in_remote_media {
+        return find_elsewhere(front, mxc, asked).await;
+    }
     // What came in now would be newer than the freeze.
     if asked.freezes && !front.freeze.admits_new(mxc) {
         return Err(Failure::not_found().into());
@@ -134,6 +153,16 @@ async fn find_remote(front: &Front, mxc: &Mxc, asked: &Asked, wait: Duration) ->
     front.limits.fetch(&asked.caller).await?;
     let fetch = Fetch { tenant: asked.tenant.clone(), mxc: mxc.clone(), timeout: wait };
     front.federation.fetch(fetch).await.map(Found::Arriving).map_err(ApiError::from)
+}
+
+/// Only a legacy request that copes with it is sent to another server: what a client with a token
+/// wants is mostly frozen on the paths there that need none.
+async fn find_elsewhere(front: &Front, mxc: &Mxc, asked: &Asked) -> Result<Found, ApiError> {
+    if asked.wish.who != Who::Legacy || !asked.wish.allows {
+        return Err(Failure::not_found().into());
+    }
+    front.limits.fetch(&asked.caller).await?;
+    Ok(Found::Elsewhere(front.federation.locate(&mxc.server_name).await?))
 }
 
 /// Whether the caller may have what is here. What it may not have is not found.

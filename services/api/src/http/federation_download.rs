@@ -12,12 +12,16 @@ use crate::{
     error::ApiError,
     http::{download, multipart},
     params::{self, Query},
+    redirect,
     routes::{Call, Outcome},
     server::Front,
 };
 
 pub(crate) async fn handle(Call { front, request, .. }: Call<'_>, signer: Signer) -> Outcome {
     let record = find(front, request, &signer).await?;
+    if let Some(url) = redirect::location(front, request, &record).await {
+        return Ok(multipart::location(request, &url));
+    }
     let content = deliver::open(front, &record, 0..record.size_bytes).await?;
     let disposition = disposition::of_content(&front.config, &record.content_type, record.file_name.as_ref());
     Ok(multipart::answer(request, record.content_type.as_str(), &disposition, record.size_bytes, content))

@@ -11,12 +11,19 @@ use crate::{
     http::{download, multipart, thumbnail},
     limits::Caller,
     params,
+    redirect::{self, Wish},
     routes::{Call, Outcome},
     server::Front,
 };
 
 pub(crate) async fn handle(Call { front, request, .. }: Call<'_>, signer: Signer) -> Outcome {
-    let Thumbnail { content_type, image } = find(front, request, signer).await?;
+    let mxc = params::signed_mxc(request, &signer)?;
+    let (spec, _) = thumbnail::spec(front, request)?;
+    let thumbnail = find(front, request, signer).await?;
+    if let Some(url) = redirect::place_of_picture(front, request, Wish::of_server(), (&mxc, spec), &thumbnail).await {
+        return Ok(multipart::location(request, &url));
+    }
+    let Thumbnail { content_type, image } = thumbnail;
     let disposition = deliver::thumbnail_disposition(&content_type);
     let size_bytes = image.len() as u64;
     Ok(multipart::answer(request, content_type.as_str(), &disposition, size_bytes, Opened::Whole(image)))

@@ -2,7 +2,7 @@
 //! object, then the content. Each byte of the framing is as other servers' parsers want it.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
     body::SizedStream,
     http::{
         Method,
@@ -12,6 +12,7 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use rand::{RngExt, distr::Alphanumeric};
+use url::Url;
 
 use crate::{
     deliver::{Opened, Pieces},
@@ -37,9 +38,37 @@ fn frame(boundary: String, content_type: &str, disposition: &str) -> Frame {
     Frame { boundary, before: before.into(), after: after.into() }
 }
 
+/// The whole body that says where the content is: the second part has no other header.
+fn location_body(boundary: &str, url: &Url) -> String {
+    format!(
+        "\r\n--{boundary}\r\nContent-Type: application/json\r\n\r\n{{}}\r\n--{boundary}\r\n\
+         Location: {url}\r\n\r\n\r\n--{boundary}--\r\n"
+    )
+}
+
 /// One that no file can contain on purpose.
 pub(crate) fn random_boundary() -> String {
     rand::rng().sample_iter(Alphanumeric).take(BOUNDARY_LENGTH).map(char::from).collect()
+}
+
+/// The answer that says where the content is.
+pub(crate) fn location(request: &HttpRequest, url: &Url) -> HttpResponse {
+    let boundary = random_boundary();
+    let body = Bytes::from(location_body(&boundary, url));
+    let length = body.len() as u64;
+    let mut answer = begin(&boundary);
+    match *request.method() {
+        Method::HEAD => answer.body(SizedStream::new(length, empty())),
+        _ => answer.body(body),
+    }
+}
+
+fn begin(boundary: &str) -> HttpResponseBuilder {
+    let mut answer = HttpResponse::Ok();
+    answer
+        .insert_header((CONTENT_TYPE, format!("multipart/mixed; boundary={boundary}")))
+        .insert_header((CACHE_CONTROL, Caching::Never.cache_control()));
+    answer
 }
 
 /// The answer with `content` of `size_bytes`.
@@ -52,10 +81,7 @@ pub(crate) fn answer(
 ) -> HttpResponse {
     let Frame { boundary, before, after } = frame(random_boundary(), content_type, disposition);
     let length = size_bytes + (before.len() + after.len()) as u64;
-    let mut answer = HttpResponse::Ok();
-    answer
-        .insert_header((CONTENT_TYPE, format!("multipart/mixed; boundary={boundary}")))
-        .insert_header((CACHE_CONTROL, Caching::Never.cache_control()));
+    let mut answer = begin(&boundary);
     match content {
         _ if request.method() == Method::HEAD => answer.body(SizedStream::new(length, empty())),
         Opened::Whole(content) => answer.body(concatenated(&[&before, &content, &after])),
@@ -95,6 +121,19 @@ mod tests {
         assert_eq!(
             hex::encode(Sha256::digest(&whole)),
             "498317bf233972369b6e4cf166d26f12a399dbd432febc4d1741da00182a6cb2"
+        );
+    }
+
+    #[test]
+    fn a_place_is_told_right_to_the_byte() {
+        let url = "https://media.example/_x/s/AbC?exp=1&sig=y".parse().unwrap();
+
+        let whole = location_body("mxmb0123456789abcdef0123456789abcdef", &url);
+
+        assert_eq!(whole.len(), 220);
+        assert_eq!(
+            hex::encode(Sha256::digest(&whole)),
+            "97f8b7ebe515020e21fc05b90302309677da3d57f37a6c18ddc9d49df87c9238"
         );
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     http::download::{self, Asked, Found},
     limits::Caller,
     params::{self, Query},
+    redirect::{self, Wanted},
     routes::{Call, Outcome},
     server::Front,
 };
@@ -34,9 +35,17 @@ pub(crate) async fn handle_legacy(Call { front, request, .. }: Call<'_>) -> Outc
 async fn respond(front: &Front, request: &HttpRequest, asked: Asked) -> Outcome {
     let mxc = params::mxc(request)?;
     let (spec, wait) = spec(front, request)?;
-    let caching = asked.caching;
-    let Thumbnail { content_type, image } = find(front, mxc, spec, asked, wait).await?;
-    Ok(deliver::picture(request, &content_type, image, caching))
+    match download::find(front, &mxc, &asked, wait).await? {
+        Found::Stored(_) => {}
+        // The original is fetched first.
+        Found::Arriving(media) => download::await_copy(front, &asked, media).await?,
+        Found::Elsewhere(base) => return redirect::to_origin(&base, &mxc, &Wanted::Thumbnail(spec), wait),
+    }
+    let thumbnail = stored_or_rendered(front, &asked.caller, mxc.clone(), spec).await?;
+    if let Some(redirect) = redirect::picture(front, request, asked.wish, (&mxc, spec), &thumbnail).await {
+        return Ok(redirect);
+    }
+    Ok(deliver::picture(request, &thumbnail.content_type, thumbnail.image, asked.caching))
 }
 
 /// Which thumbnail the request asks for, and how long it wants to wait for the original.
@@ -52,20 +61,6 @@ pub(crate) fn spec(front: &Front, request: &HttpRequest) -> Result<(ThumbnailSpe
         animated: query.find_bool(&["animated", "org.matrix.msc2705.animated"])?.unwrap_or(false),
     };
     Ok((spec, query.wait(front.config.max_wait)?))
-}
-
-/// A stored thumbnail, or a new one. The original of another server is fetched first.
-async fn find(
-    front: &Front,
-    mxc: Mxc,
-    spec: ThumbnailSpec,
-    asked: Asked,
-    wait: Duration,
-) -> Result<Thumbnail, ApiError> {
-    if let Found::Arriving(media) = download::find(front, &mxc, &asked, wait).await? {
-        download::await_copy(front, &asked, media).await?;
-    }
-    stored_or_rendered(front, &asked.caller, mxc, spec).await
 }
 
 /// The thumbnail of content that is here.

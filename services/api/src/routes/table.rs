@@ -60,6 +60,12 @@ routes! {
     Get Anyone http::thumbnail::handle_legacy, Msc1902, "MSC1902":
         "/_matrix/client/(r0|v3|unstable/org.matrix.msc1902)/media/thumbnail/{server_name}/{media_id}";
 
+    // --- where redirects lead ---
+    Get Anyone http::signed::handle_media, Always, "our own, with `redirects.secret`; by signature":
+        "/_heliograph/media/{server_name}/{media_id}[/{file_name}]";
+    Get Anyone http::signed::handle_thumbnail, Always, "our own, with `redirects.secret`; by signature":
+        "/_heliograph/thumbnail/{server_name}/{media_id}/{spec}";
+
     // --- other servers ---
     Get Server http::federation_download::handle, Always, "Server-Server API 1.11, MSC3916":
         "/_matrix/federation/(v1|unstable/org.matrix.msc3916.v2)/media/download/{media_id}",

@@ -16,13 +16,14 @@ use heliograph_proto::{
     Uploads, Usage,
 };
 use heliograph_runtime::{Health, Metrics, Readiness};
-use heliograph_types::{Clock, ContentType, Failure, SystemClock, ThumbnailSpec, Timestamp, UserId};
+use heliograph_types::{Clock, ContentType, Failure, ServerName, SystemClock, ThumbnailSpec, Timestamp, UserId};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use url::Url;
 
 use crate::{
-    ApiConfig, Deps, LimitsConfig,
+    ApiConfig, Deps, LimitsConfig, RedirectsConfig,
     server::{Front, build_front},
 };
 
@@ -61,6 +62,8 @@ impl House {
             sites: vec![],
             published_keys: HashMap::new(),
             limits: LimitsConfig::default(),
+            redirects: RedirectsConfig::default(),
+            takes_in_remote_media: true,
             state: State::clone(&state),
             direct_uploads: false,
             has_quotas: false,
@@ -90,7 +93,7 @@ impl House {
     }
 
     pub(super) fn front(&self) -> Arc<Front> {
-        Arc::new(build_front(self.config.clone(), self.deps.clone()))
+        Arc::new(build_front(self.config.clone(), self.deps.clone()).unwrap())
     }
 
     pub(super) async fn record(&self, mxc: &str, uploader: Option<&str>) {
@@ -236,5 +239,9 @@ impl FederationService for Others {
             "expired.example" => found(now),
             _ => found(now + Duration::from_hours(1)),
         }
+    }
+
+    async fn locate(&self, server_name: &ServerName) -> Result<Url, Failure> {
+        Ok(format!("https://{server_name}:8448/").parse().unwrap())
     }
 }

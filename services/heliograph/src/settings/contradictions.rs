@@ -32,6 +32,9 @@ pub(super) fn find(settings: &Settings, role: Role) -> Found {
         found.push(("telemetry.otlp_endpoint".to_owned(), format!("must begin with http://, not {url}")));
     }
     found.extend(stores::contradictions(settings));
+    for (field, message) in settings.redirects.contradictions(settings.storage.bucket().is_some()) {
+        found.push((format!("redirects.{field}"), message));
+    }
     for (field, message) in settings.uploads.contradictions() {
         found.push((format!("uploads.{field}"), message));
     }
@@ -154,7 +157,7 @@ fn check_times(settings: &Settings, role: Role, found: &mut Found) {
 
 /// What can work, but not always.
 pub(super) fn doubts(settings: &Settings) -> Vec<(&'static str, String)> {
-    let Settings { api, uploads, federation, .. } = settings;
+    let Settings { api, uploads, federation, redirects, storage, .. } = settings;
     let mut found = Vec::new();
     if !settings.is_development() && api.legacy_media && api.freeze_since.is_none() {
         found
@@ -164,6 +167,8 @@ pub(super) fn doubts(settings: &Settings) -> Vec<(&'static str, String)> {
         let (most, max) = (federation.fetch_timeout, uploads.max_duration);
         found.push(("federation.fetch_timeout", format!("{most:?} is cut short by uploads.max_duration ({max:?})")));
     }
+    let bucket = storage.public_endpoint.as_ref().or(storage.endpoint.as_ref());
+    found.extend(redirects.doubts(bucket).into_iter().map(|doubt| ("redirects.to", doubt)));
     found
 }
 
@@ -309,7 +314,21 @@ mod tests {
     }
 
     #[test]
+    fn a_redirect_without_tls_is_a_doubt() {
+        let doubts = |scheme: &str| {
+            let store =
+                format!("[storage]\nurl = \"s3://media\"\nendpoint = \"{scheme}://s3.example\"\nallow_http = true\n");
+            let file = format!("{store}[redirects]\nto = \"store\"");
+            Settings::load(&file, [], &[], Role::Serve).unwrap().doubts().len()
+        };
+
+        assert_eq!((doubts("https"), doubts("http")), (0, 1));
+    }
+
+    #[test]
     fn what_a_section_finds_is_told_with_its_name() {
         assert_eq!(keys("[uploads]\nstaging_lifetime = \"1h\"", Role::Serve), ["uploads.staging_lifetime"]);
+        assert_eq!(keys("[redirects]\nto = \"store\"", Role::Serve), ["redirects.to"]);
+        assert_eq!(keys("[redirects]\nto = \"store\"\n[storage]\nurl = \"s3://media\"", Role::Serve), [""; 0]);
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn find_unusable(settings: &Settings, role: Role) -> Found {
             let key = homeserver_key(index, "signing_key_file");
             check(key, homeserver.signing_key_file.as_deref(), &|path| failure(SigningKey::load(path)));
         }
-        if asks_homeserver(role) {
+        if serves_clients(role) {
             let key = homeserver_key(index, "ca_file");
             check(key, homeserver.ca_file.as_deref(), &|_| failure(build_homeserver_client(homeserver)));
         }
@@ -29,6 +29,10 @@ pub(super) fn find_unusable(settings: &Settings, role: Role) -> Found {
         let attempt = |_: &Path| failure(GuardedClient::new(federation, Arc::new(SystemLookup)));
         check("federation.ca_file".to_owned(), federation.ca_file.as_deref(), &attempt);
     }
+    if serves_clients(role) {
+        let redirects = settings.redirects.unusable_files();
+        found.extend(redirects.into_iter().map(|(field, error)| (format!("redirects.{field}"), error)));
+    }
     found.extend(stores::unusable_files(settings));
     found
 }
@@ -37,7 +41,7 @@ const fn signs(role: Role) -> bool {
     matches!(role, Role::Serve | Role::Api | Role::Federation)
 }
 
-const fn asks_homeserver(role: Role) -> bool {
+const fn serves_clients(role: Role) -> bool {
     matches!(role, Role::Serve | Role::Api)
 }
 

@@ -71,11 +71,16 @@ impl GuardedClient {
 
     /// A GET request. Its answer may be a redirect: nothing is followed.
     pub fn get(&self, url: Url) -> Result<RequestBuilder, Refused> {
+        self.check(&url)?;
+        Ok(self.client.get(url))
+    }
+
+    /// Refuses what `get` refuses.
+    pub fn check(&self, url: &Url) -> Result<(), Refused> {
         if url.scheme() != "https" {
             return Err(Refused(format!("{}: only https is spoken, and that", url.scheme())));
         }
-        self.policy.check_literal(&url)?;
-        Ok(self.client.get(url))
+        self.policy.check_literal(url)
     }
 }
 

@@ -85,9 +85,26 @@ heliograph_settings::settings! {
     }
 }
 
+heliograph_settings::choice! {
+    /// What becomes of a request for a medium of another server that is not here.
+    pub enum RemoteMediaMode {
+        /// It is fetched, kept and given out.
+        Fetch = "fetch",
+        /// The caller is sent to the other server, or gets nothing.
+        Redirect = "redirect",
+    }
+}
+
 heliograph_settings::settings! {
     /// Media and keys of other servers.
     pub struct FederationConfig {
+        /// What becomes of a request for a medium of another server. `fetch` fetches it, keeps
+        /// a copy and gives that out. `redirect` never takes in what others have: a request
+        /// without a token that has `allow_redirect=true` is sent to the deprecated path of
+        /// the other server, which mostly gives out nothing new there; every other one is
+        /// answered 404 `M_NOT_FOUND`, so that users see hardly any media of other servers.
+        /// Copies that were made before are given out all the same.
+        pub remote_media: RemoteMediaMode = RemoteMediaMode::Fetch,
         /// A file with certificate authorities (PEM) to trust besides those of the system.
         pub ca_file: Option<PathBuf> = None,
         /// Address ranges to connect to although they are not public, such as those of a

@@ -106,6 +106,26 @@ impl fmt::Display for ThumbnailSpec {
     }
 }
 
+/// The text is not as `Display` writes a spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no spec of a thumbnail")]
+pub struct InvalidSpec;
+
+impl FromStr for ThumbnailSpec {
+    type Err = InvalidSpec;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSpec> {
+        let (size, rest) = text.split_once('-').ok_or(InvalidSpec)?;
+        let (width, height) = size.split_once('x').ok_or(InvalidSpec)?;
+        let (method, animated) = rest.strip_suffix("-animated").map_or((rest, false), |method| (method, true));
+        let pixels = |text: &str| text.parse().ok().filter(|pixels| *pixels > 0).ok_or(InvalidSpec);
+        let method = method.parse().map_err(|InvalidMethod| InvalidSpec)?;
+        let spec = Self { width: pixels(width)?, height: pixels(height)?, method, animated };
+        // One text for each spec: no plus signs, no zeros in front.
+        (spec.to_string() == text).then_some(spec).ok_or(InvalidSpec)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{ThumbnailMethod::Crop, ThumbnailMethod::Scale, *};
@@ -161,6 +181,28 @@ mod tests {
                     assert_eq!(form.stored_form().as_ref(), Some(form));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_spec_is_read_as_it_is_written_and_in_no_other_way() {
+        for spec in [spec(1, u32::MAX, Scale), spec(96, 96, Crop), ThumbnailSpec { animated: true, ..spec(9, 8, Crop) }]
+        {
+            assert_eq!(spec.to_string().parse(), Ok(spec));
+        }
+        for text in [
+            "",
+            "9x8",
+            "9x8-",
+            "0x8-crop",
+            "+9x8-crop",
+            "09x8-crop",
+            "9x8-Crop",
+            "9x8-crop-",
+            "9x8x7-crop",
+            "4294967296x1-crop",
+        ] {
+            assert_eq!(text.parse::<ThumbnailSpec>(), Err(InvalidSpec), "{text}");
         }
     }
 
