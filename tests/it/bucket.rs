@@ -14,6 +14,7 @@ use heliograph_blobs::{
     testing::{S3Server, config_of, suite},
 };
 use heliograph_tests::{Answer, Azurite, Deployment, Garage, Google, Setup, Shape, eventually, jpeg, jpeg_size, noise};
+use heliograph_types::Timestamp;
 use reqwest::{Method, header};
 
 use self::urls::{
@@ -215,6 +216,22 @@ async fn a_large_blob_goes_in_parts_and_one_that_is_given_up_leaves_nothing(buck
     assert_eq!(store.list(&key("large")).count().await, 0);
 }
 
+/// What a writer leaves whose process was killed.
+async fn parts_of_a_killed_writer_are_found_and_removed(bucket: Bucket) {
+    let store = bucket.open().await;
+    let mut writer = store.begin(&key("parts/killed")).await.unwrap();
+    writer.write(noise(2 * PART, 5).into()).await.unwrap();
+    std::mem::forget(writer);
+    let ever = Timestamp::from_millis(u64::MAX);
+
+    let too_young = store.clear_staged(Some(&key("parts")), Timestamp::from_millis(1)).await.unwrap();
+    let elsewhere = store.clear_staged(Some(&key("others")), ever).await.unwrap();
+    let removed = store.clear_staged(Some(&key("parts")), ever).await.unwrap();
+
+    assert_eq!((too_young, elsewhere, removed), (0, 0, 1));
+    assert_eq!(store.clear_staged(None, ever).await.unwrap(), 0);
+}
+
 /// Tests over one kind of bucket: of processes, in both shapes, and of the bucket alone.
 macro_rules! over_bucket {
     ($start:ident $attributes:tt; of_processes: $($deployed:ident)*; of_it_alone: $($alone:ident)*;) => {
@@ -291,7 +308,11 @@ mod google {
 }
 
 mod garage {
-    every_test!(of_garage [#[ignore = "needs Garage: tests/run stores"]] a_wrong_key_is_denied);
+    every_test!(
+        of_garage [#[ignore = "needs Garage: tests/run stores"]]
+        a_wrong_key_is_denied
+        parts_of_a_killed_writer_are_found_and_removed
+    );
 }
 
 mod three_garages {

@@ -9,6 +9,7 @@ use heliograph_tests::{Garage, Setup, Shape, installed};
 use serde_json::Value;
 
 use super::Report;
+use crate::browser::browse;
 
 fn aws(garage: &Garage, endpoint: &str) -> Command {
     let mut command = Command::new(installed("TEST_AWS"));
@@ -37,7 +38,7 @@ async fn the_printed_rules_are_taken_by_a_real_store_and_let_browsers_in() {
     let endpoint = settings.iter().find(|(key, _)| *key == "endpoint").unwrap().1.clone();
     let setup =
         settings.into_iter().fold(Setup::new(Shape::One), |setup, (key, value)| setup.set("storage", key, value));
-    let deployment = setup.set("uploads", "direct", true).prepare().await;
+    let mut deployment = setup.set("uploads", "direct", true).prepare().await;
     let before = Report::of(&deployment);
     before.fails_with(&["store: browsers: upload (CORS)", "store: browsers: download (CORS)"]);
 
@@ -65,6 +66,9 @@ async fn the_printed_rules_are_taken_by_a_real_store_and_let_browsers_in() {
     assert_eq!(left["Contents"], Value::Null);
     let parts = aws(&garage, &endpoint).args(["s3api", "list-multipart-uploads"]).args(bucket).output().unwrap();
     assert!(!String::from_utf8_lossy(&parts.stdout).contains("UploadId"), "{parts:?}");
+    // And a real browser is let in.
+    deployment.start().await;
+    browse("direct.js", &deployment, &[("BUCKET_HAS_CORS", "yes")]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

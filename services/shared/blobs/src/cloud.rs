@@ -1,9 +1,10 @@
 //! A bucket: S3 and all who speak its protocol, Google's, Azure's.
 //!
 //! Nothing is staged beside a key: what is not finished is invisible. Parts of uploads whose
-//! process was killed stay in the bucket, where no interface of `object_store` lists them: a
-//! rule of the bucket (`AbortIncompleteMultipartUpload`) removes them.
+//! process was killed stay in the bucket until they are looked for; where a store does not tell
+//! of them, a rule of the bucket (`AbortIncompleteMultipartUpload`) removes them.
 
+mod abandoned;
 mod config;
 mod connector;
 mod probe;
@@ -23,12 +24,13 @@ use object_store::{
 use tokio::runtime::Handle;
 use url::Url;
 
-pub(crate) use self::{config::check_authorities, probe::Creates};
 use self::{
+    abandoned::Abandoned,
     probe::{probe, unused_location},
     sign::UrlSigner,
     writer::CloudWriter,
 };
+pub(crate) use self::{config::check_authorities, probe::Creates};
 use crate::{
     BlobError, BlobReader, BlobStore, BlobWriter, Bucket, Cloud, Grant, Key, Listing, Stat, StorageConfig,
     config::ConditionalCreate,
@@ -41,6 +43,8 @@ pub struct CloudStore {
     creates: Creates,
     /// Who makes URLs for others.
     signer: Option<UrlSigner>,
+    /// Who ends what killed writers have begun, if the store can tell of it.
+    abandoned: Option<Abandoned>,
 }
 
 /// What writers need too.
@@ -77,8 +81,9 @@ impl CloudStore {
         let failed = |source| BlobError::Failed { key: name.clone(), source };
         let objects = config::build(bucket, config, &Handle::current()).map_err(failed)?;
         let signer = config::build_signer(bucket, config, &Handle::current()).map_err(failed)?;
+        let abandoned = config::build_abandoned(bucket, config, &Handle::current()).map_err(failed)?;
         let store = Self::over(objects, name, advice(bucket.cloud), config);
-        Ok(Self { signer: Some(signer), ..store })
+        Ok(Self { signer: Some(signer), abandoned, ..store })
     }
 
     /// The same over any store of `object_store`.
@@ -91,7 +96,7 @@ impl CloudStore {
             runtime: Handle::current(),
             advice,
         };
-        Self { shared: Arc::new(shared), creates: Creates::Checked, signer: None }
+        Self { shared: Arc::new(shared), creates: Creates::Checked, signer: None, abandoned: None }
     }
 
     /// Asks whether we may work there, and what creates are worth.
@@ -285,8 +290,10 @@ impl BlobStore for CloudStore {
         Ok(())
     }
 
-    async fn clear_staged(&self, _: Option<&Key>, _: Timestamp) -> Result<usize, BlobError> {
-        Ok(0)
+    async fn clear_staged(&self, prefix: Option<&Key>, older_than: Timestamp) -> Result<usize, BlobError> {
+        let Some(abandoned) = &self.abandoned else { return Ok(0) };
+        let key = || prefix.map_or_else(|| self.shared.name.clone(), ToString::to_string);
+        abandoned.abort(prefix, older_than).await.map_err(|source| BlobError::Failed { key: key(), source })
     }
 
     fn list(&self, prefix: &Key) -> Listing {

@@ -10,6 +10,7 @@ use object_store::{
     BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig,
     aws::{AmazonS3Builder, AmazonS3ConfigKey},
     azure::{AzureConfigKey, MicrosoftAzureBuilder},
+    client::HttpConnector,
     gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
     prefix::PrefixStore,
 };
@@ -17,6 +18,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use super::{
+    abandoned::Abandoned,
     connector::Connector,
     sas::AzureSigner,
     sign::{Signs, UrlSigner},
@@ -66,6 +68,20 @@ pub(super) fn build_signer(bucket: &Bucket, config: &StorageConfig, runtime: &Ha
         Cloud::Azure => AzureSigner::of(&azure(bucket, config, runtime)?)?.map_or(Signs::Nobody, Signs::Azure),
     };
     Ok(UrlSigner { signs, prefix: bucket.prefix.clone() })
+}
+
+/// Finds what killed writers have left, where that can be asked for. Nothing is asked of it yet.
+pub(super) fn build_abandoned(
+    bucket: &Bucket,
+    config: &StorageConfig,
+    runtime: &Handle,
+) -> Result<Option<Abandoned>, Failure> {
+    if bucket.cloud != Cloud::S3 {
+        return Ok(None);
+    }
+    let signer = Arc::new(s3(bucket, config, runtime)?.build()?);
+    let client = Connector(runtime.clone()).connect(&client(config)?)?;
+    Ok(Some(Abandoned { signer, client, prefix: bucket.prefix.clone() }))
 }
 
 /// Whether there are keys in the settings or the environment; else the cloud is asked who we are.
