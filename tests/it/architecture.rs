@@ -19,6 +19,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("upload-orchestrator", LIBRARIES),
     ("thumbnailer", LIBRARIES),
     ("federation-fetcher", LIBRARIES),
+    // It meets the core as clients do.
+    ("edge", &["runtime", "matrix"]),
     ("heliograph", EVERYTHING),
     // It speaks to the processes from outside, as a client does.
     ("tests", &[]),
@@ -37,6 +39,7 @@ const EVERYTHING: &[&str] = &[
     "upload-orchestrator",
     "thumbnailer",
     "federation-fetcher",
+    "edge",
 ];
 
 #[test]

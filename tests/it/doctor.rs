@@ -162,7 +162,7 @@ async fn a_wrong_secret_is_told_and_not_shown() {
 
     assert_eq!(report.code, Some(1));
     assert!(report.with("fail").contains(&"store: put, get and delete".to_owned()), "{}", report.text);
-    assert!(report.about("store", "put, get and delete").1.contains("storage.secret_access_key"));
+    assert!(report.about("store", "put, get and delete").1.contains("secret_access_key"));
     assert!(!report.text.contains("not-the-secret") && !report.text.contains(SECRET_ACCESS_KEY));
     assert_eq!(server.files(), [""; 0]);
 }

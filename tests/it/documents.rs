@@ -46,7 +46,11 @@ async fn the_settings_in_the_readme_are_good() {
     for block in &blocks {
         // The first is what every other one is added to.
         let settings = if *block == blocks[0] { here(block) } else { here(&blocks[0]) + block };
-        let roles = if block.contains("[cluster]") { &["api", "federation"][..] } else { &["serve"] };
+        let roles = match block {
+            block if block.contains("[cluster]") => &["api", "federation"][..],
+            block if block.contains("[edge]") => &["edge"],
+            _ => &["serve"],
+        };
         for role in roles {
             let file = folder.path().join("heliograph.toml");
             fs::write(&file, &settings).unwrap();

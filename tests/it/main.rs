@@ -14,6 +14,7 @@ mod credentials;
 mod direct;
 mod doctor;
 mod documents;
+mod edge;
 mod federation;
 mod freeze;
 mod fuzz;

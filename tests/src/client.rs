@@ -121,6 +121,17 @@ impl Client {
         Answer::of(self.request(Method::GET, path)).await
     }
 
+    /// What a process counts under this name, with this in its labels.
+    pub async fn count(&self, name: &str, label: &str) -> u64 {
+        let text = String::from_utf8(self.get("/metrics").await.ok().to_vec()).unwrap();
+        let is_of = |line: &&str| {
+            let rest = line.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with(['{', ' '])) && line.contains(label)
+        };
+        let values = text.lines().filter(is_of).filter_map(|line| line.rsplit(' ').next());
+        values.map(|value| value.parse::<u64>().unwrap()).sum()
+    }
+
     /// `GET` with headers.
     pub async fn get_with<const N: usize>(&self, path: &str, headers: [(&str, &str); N]) -> Answer {
         let request = self.request(Method::GET, path);

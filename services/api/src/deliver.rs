@@ -19,6 +19,7 @@ use futures_util::{Stream, TryStreamExt, stream};
 use heliograph_blobs::{BlobError, Key};
 use heliograph_catalog::MediaRecord;
 use heliograph_proto::{MediaBody, RemoteMedia};
+use heliograph_runtime::{Wanted, wanted_range};
 use heliograph_types::{ContentType, ErrorCode, Failure, FileName};
 use sha2::{Digest, Sha256};
 
@@ -29,7 +30,6 @@ use crate::{
     http::download::Asked,
     metrics,
     parts::{self, Content},
-    range::{self, Wanted},
     server::Front,
 };
 
@@ -81,7 +81,7 @@ pub(crate) async fn stored(
 fn wanted(request: &HttpRequest, etag: &str, size_bytes: u64) -> Wanted {
     // If-Range with anything but this very content means: all of it, please.
     let applies = header(request, &IF_RANGE).is_none_or(|condition| condition == etag);
-    range::wanted(header(request, &RANGE).filter(|_| applies), size_bytes)
+    wanted_range(header(request, &RANGE).filter(|_| applies), size_bytes)
 }
 
 fn content_range(part: &Range<u64>, size_bytes: u64) -> String {

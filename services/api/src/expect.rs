@@ -13,7 +13,9 @@ use actix_web::{
     },
 };
 
-use crate::{auth, error::ApiError, headers, params::Query, receive, server::Front};
+use heliograph_runtime::{allow_origins, declared_bytes};
+
+use crate::{auth, error::ApiError, params::Query, receive, server::Front};
 
 /// The request, if its body is welcome.
 pub(crate) async fn admit(front: &Front, request: Request) -> Result<Request, Response<BoxBody>> {
@@ -31,7 +33,7 @@ async fn check(front: &Front, request: &Request) -> Result<(), ApiError> {
     }
     let query = Query::parse(request.uri().query().unwrap_or_default());
     auth::user_who_shows(front, request.headers(), &query).await?;
-    match receive::declared_bytes(request.headers()) {
+    match declared_bytes(request.headers()) {
         Some(bytes) if bytes > front.max_upload_bytes => Err(receive::too_large(front.max_upload_bytes)),
         _ => Ok(()),
     }
@@ -40,7 +42,7 @@ async fn check(front: &Front, request: &Request) -> Result<(), ApiError> {
 /// The connection ends: whether the client sends its body all the same, nobody knows.
 fn refuse(error: ApiError) -> Response<BoxBody> {
     let mut answer = HttpResponse::from_error(error);
-    headers::allow_origins(answer.headers_mut());
+    allow_origins(answer.headers_mut());
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer.into()
 }

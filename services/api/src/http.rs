@@ -14,6 +14,7 @@ pub(crate) mod put;
 pub(crate) mod remote_media;
 pub(crate) mod server_keys;
 pub(crate) mod signed;
+pub(crate) mod target;
 pub(crate) mod thumbnail;
 pub(crate) mod upload;
 pub(crate) mod usage;

@@ -21,7 +21,6 @@ mod metrics;
 mod params;
 mod parts;
 mod published;
-mod range;
 mod receive;
 mod redirect;
 mod refuse;

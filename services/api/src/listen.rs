@@ -11,7 +11,7 @@ use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_confi
 use actix_web::{App, dev::AppConfig, middleware::from_fn, web::Data};
 use heliograph_runtime::Health;
 
-use crate::{expect, headers, routes, server::Front};
+use crate::{expect, routes, server::Front};
 
 /// The longest that requests in progress may take after shutdown began; the process ends
 /// earlier if its own grace is shorter.
@@ -33,13 +33,15 @@ pub(crate) fn start(front: Data<Front>, health: Health, listener: TcpListener) -
         });
         let app = App::new()
             .app_data(front.clone())
-            .wrap(from_fn(headers::cors))
+            .wrap(from_fn(heliograph_runtime::cors))
             .wrap(from_fn(heliograph_runtime::http_span))
             .configure(|config| heliograph_runtime::configure_health(config, &health))
             .configure(|config| routes::configure(config, &front.config));
         let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
         HttpService::build()
             .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+            // The end of an answer does not wait until the client has acknowledged what came before.
+            .tcp_nodelay(true)
             .client_request_timeout(head_timeout)
             .client_disconnect_timeout(DISCONNECT)
             // A client that hangs up is gone: what it waited for ends.

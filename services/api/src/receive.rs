@@ -5,10 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{
-    http::header::{CONTENT_LENGTH, HeaderMap},
-    web::Payload,
-};
+use actix_web::web::Payload;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use heliograph_blobs::{BlobError, BlobWriter, Key, Observed, Observer};
@@ -54,11 +51,6 @@ pub(crate) async fn upload(
 /// The key of the blob that is to be written.
 fn blob_of(ticket: &Ticket) -> Result<Key, Failure> {
     Key::new(ticket.blob.as_str()).map_err(|error| Failure::internal(error.to_string()))
-}
-
-/// The size that these headers announce, if they do.
-pub(crate) fn declared_bytes(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// More than is taken.

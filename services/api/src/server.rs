@@ -10,6 +10,7 @@ use std::{
 use actix_web::{HttpRequest, http::header::HOST, web::Data};
 use heliograph_blobs::BlobStore;
 use heliograph_catalog::{Catalog, Change, thumbnails_prefix};
+use heliograph_leases::State;
 use heliograph_matrix::{HomeserverConfig, Homeservers, SigningKey, TokenChecker};
 use heliograph_proto::{FederationService, ThumbnailService, UploadService};
 use heliograph_types::{Clock, ServerName};
@@ -26,6 +27,7 @@ pub(crate) struct Front {
     pub(crate) config: ApiConfig,
     pub(crate) server_names: Vec<ServerName>,
     pub(crate) sites: HashMap<ServerName, HomeserverConfig>,
+    pub(crate) state: State,
     pub(crate) limits: Arc<Limits>,
     pub(crate) freeze: Freeze,
     pub(crate) redirects: Redirects,
@@ -109,7 +111,8 @@ pub(crate) fn build_front(config: ApiConfig, deps: Deps) -> Result<Front, String
         freeze: Freeze::new(&config),
         redirects: Redirects::new(deps.redirects, &deps.blobs)?,
         takes_in_remote_media: deps.takes_in_remote_media,
-        limits: Arc::new(Limits::new(deps.limits, deps.state)),
+        limits: Arc::new(Limits::new(deps.limits, State::clone(&deps.state))),
+        state: deps.state,
         published: Published::default(),
         published_keys: deps.published_keys,
         config,

@@ -16,7 +16,7 @@ use heliograph_types::{ErrorCode, Failure, ServerName, ThumbnailMethod, Thumbnai
 use serde_json::{Value, json};
 
 use self::fakes::{House, remote_key};
-use crate::{headers, routes};
+use crate::routes;
 
 /// The status, the JSON of an error, and the whole body.
 struct Answer {
@@ -28,7 +28,7 @@ struct Answer {
 async fn ask(house: &House, request: TestRequest) -> Answer {
     let app = App::new()
         .app_data(Data::from(house.front()))
-        .wrap(from_fn(headers::cors))
+        .wrap(from_fn(heliograph_runtime::cors))
         .configure(|config| routes::configure(config, &house.config));
     let app = test::init_service(app).await;
     let response = test::call_service(&app, request.to_request()).await;
@@ -224,7 +224,7 @@ async fn a_preflight_needs_no_token_and_errors_have_cors_headers_too() {
     let house = House::new().await;
     let app = App::new()
         .app_data(Data::from(house.front()))
-        .wrap(from_fn(headers::cors))
+        .wrap(from_fn(heliograph_runtime::cors))
         .configure(|config| routes::configure(config, &house.config));
     let app = test::init_service(app).await;
 

@@ -3,6 +3,7 @@
 //! In `serve` the services meet without a socket; a role alone serves its contract over gRPC
 //! and calls the others over links. Which of both it is, no service can tell.
 
+mod edge;
 mod identity;
 mod links;
 mod parts;
@@ -46,6 +47,7 @@ pub(crate) async fn start(settings: Settings, role: Role, life: Life) -> Result<
     match role {
         Role::Serve => serve(settings, life.clone(), metrics).await?,
         Role::Api => api(settings, life.clone(), metrics).await?,
+        Role::Edge => edge::start(&settings, &life, metrics)?,
         Role::Uploads | Role::Thumbnails | Role::Federation => behind(settings, role, life.clone(), metrics).await?,
     }
     // Only now: everything that can be asked has been registered.
@@ -60,6 +62,7 @@ const fn service_name(role: Role) -> &'static str {
         Role::Uploads => "heliograph-uploads",
         Role::Thumbnails => "heliograph-thumbnails",
         Role::Federation => "heliograph-federation",
+        Role::Edge => "heliograph-edge",
     }
 }
 
@@ -113,7 +116,7 @@ async fn behind(settings: Settings, role: Role, life: Life, metrics: Metrics) ->
     let routes = match role {
         Role::Uploads => Routes::new(GrpcUploadServer::new(services::build_uploads(&parts))),
         Role::Thumbnails => Routes::new(GrpcThumbnailServer::new(services::build_thumbnails(&parts))),
-        Role::Serve | Role::Api | Role::Federation => {
+        Role::Serve | Role::Api | Role::Edge | Role::Federation => {
             let tenants = identity::load_tenants(&parts.settings)?;
             let uploads = links::link_uploads(&parts.settings.cluster, &parts.life)?;
             Routes::new(GrpcFederationServer::new(services::build_federation(&parts, &tenants, uploads)?))

@@ -46,6 +46,8 @@ pub(crate) enum Command {
         #[arg(long)]
         print_bucket_rules: bool,
     },
+    /// Runs a point of presence, near its users and far from all the others.
+    Edge,
     /// Shows and checks settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -80,6 +82,8 @@ pub(crate) enum Role {
     Thumbnails,
     /// The federation fetcher.
     Federation,
+    /// A point of presence.
+    Edge,
 }
 
 impl Role {
@@ -91,6 +95,7 @@ impl Role {
             Self::Uploads => "uploads",
             Self::Thumbnails => "thumbnails",
             Self::Federation => "federation",
+            Self::Edge => "edge",
         }
     }
 }

@@ -28,6 +28,7 @@ pub(crate) fn execute(cli: &Cli) -> Result<ExitCode, Failed> {
         Command::Uploads => Role::Uploads,
         Command::Thumbnails => Role::Thumbnails,
         Command::Federation => Role::Federation,
+        Command::Edge => Role::Edge,
     };
     run_role(load(file, role)?, role)
 }

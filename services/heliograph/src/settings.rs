@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use heliograph_api::{ApiConfig, LimitsConfig, RedirectsConfig};
 use heliograph_blobs::{StorageConfig, StoreConfig};
+use heliograph_edge::EdgeConfig;
 use heliograph_leases::StateConfig;
 use heliograph_matrix::{FederationConfig, HomeserverConfig, PreviewsConfig};
 use heliograph_runtime::{ProcessConfig, TelemetryConfig};
@@ -54,6 +55,7 @@ pub(crate) struct Settings {
     #[expect(dead_code, reason = "read and checked already; previews are not served yet")]
     pub(crate) previews: PreviewsConfig,
     pub(crate) cluster: ClusterConfig,
+    pub(crate) edge: EdgeConfig,
     pub(crate) process: ProcessConfig,
     pub(crate) telemetry: TelemetryConfig,
 }
@@ -150,6 +152,7 @@ impl Settings {
             federation: sections.one("federation"),
             previews: sections.one("previews"),
             cluster: sections.one("cluster"),
+            edge: sections.one("edge"),
             process: sections.one("process"),
             telemetry: sections.one("telemetry"),
         }

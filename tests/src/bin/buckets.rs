@@ -1,8 +1,6 @@
 //! Prints what a bucket in place of a folder costs, and what it spares, measured on this machine.
 //!
-//! Over the S3 server of the tests, or over the one that `BUCKET_URL`, `BUCKET_ENDPOINT`,
-//! `BUCKET_KEY_ID` and `BUCKET_SECRET` name. `TEST_PYTHON` with boto3 gives the plain copies that ours
-//! are compared with.
+//! Over Garage, which answers on loopback. boto3 makes the plain copies that ours are compared with.
 
 use std::{
     env,
@@ -13,8 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use heliograph_blobs::testing::S3Server;
-use heliograph_tests::{Client, Deployment, Process, Setup, Shape, noise};
+use heliograph_tests::{Client, Deployment, Garage, Process, Setup, Shape, noise};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -28,8 +25,8 @@ const PIECE: usize = 1 << 20;
 
 #[tokio::main]
 async fn main() {
-    let server = S3Server::start().await;
-    let bucket = bucket(&server);
+    let server = Garage::start().await;
+    let bucket = server.settings();
     let setup =
         bucket.iter().fold(Setup::new(Shape::One), |setup, (key, value)| setup.set("storage", key, value.as_str()));
     let deployment = setup
@@ -45,24 +42,6 @@ async fn main() {
     direct_uploads_by_size(&mut deployment, &http).await;
     redirects(&mut deployment).await;
     large_files(&mut deployment, &bucket).await;
-}
-
-fn bucket(server: &S3Server) -> Vec<(&'static str, String)> {
-    let Ok(url) = env::var("BUCKET_URL") else {
-        println!("over the S3 server of the tests, which runs in this process");
-        return server.settings();
-    };
-    println!("over {url}");
-    let told = |name| env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
-    vec![
-        ("url", url),
-        ("endpoint", told("BUCKET_ENDPOINT")),
-        ("region", env::var("BUCKET_REGION").unwrap_or_else(|_| "us-east-1".to_owned())),
-        ("allow_http", "true".to_owned()),
-        ("path_style", "true".to_owned()),
-        ("access_key_id", told("BUCKET_KEY_ID")),
-        ("secret_access_key", told("BUCKET_SECRET")),
-    ]
 }
 
 /// What a piece of work takes of a process.
@@ -196,7 +175,7 @@ fn by_boto3(bucket: &[(&'static str, String)]) -> [Duration; 2] {
     let mut command = Command::new(python);
     command.arg(script).arg(told("endpoint")).arg(told("url").trim_start_matches("s3://")).arg(GIB.to_string());
     command.env("AWS_ACCESS_KEY_ID", told("access_key_id")).env("AWS_SECRET_ACCESS_KEY", told("secret_access_key"));
-    command.env("AWS_DEFAULT_REGION", if told("region").is_empty() { "us-east-1" } else { told("region") });
+    command.env("AWS_DEFAULT_REGION", told("region"));
     let output = command.output().unwrap();
     assert!(output.status.success(), "boto3: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

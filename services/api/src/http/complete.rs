@@ -10,9 +10,9 @@ use serde_json::json;
 
 use crate::{
     auth,
-    http::{create, upload},
+    http::{create, target, upload},
     limits::Caller,
-    params,
+    params::{self, Query},
     routes::{Call, Outcome},
 };
 
@@ -22,6 +22,12 @@ pub(crate) async fn handle(Call { front, request, body }: Call<'_>, requester: R
     auth::not_suspended(front, &requester).await?;
     front.limits.create(&Caller::of(front, request, &requester)).await?;
     create::check_body(front, body).await?;
+    // Who fills the id through a point of presence must still be the one who does. The claim is not
+    // given back: whoever missed the answer asks again.
+    let claim = target::find_claim(&mxc, &requester.user_id, &Query::of(request))?;
+    if let Some(claim) = &claim {
+        target::keep(front, claim).await?;
+    }
     let complete = Complete { mxc: mxc.clone(), uploader: requester.user_id, store, file_name };
     // Once begun, it ends, even if the client leaves.
     let uploads = Arc::clone(&front.uploads);

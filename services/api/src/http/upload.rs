@@ -4,6 +4,7 @@
 use actix_web::{HttpRequest, HttpResponse, http::header::CONTENT_TYPE};
 use heliograph_matrix::Requester;
 use heliograph_proto::{Begin, Describe, Target};
+use heliograph_runtime::declared_bytes;
 use heliograph_types::{ContentType, ErrorCode, FileName, Mxc};
 use serde_json::{Value, json};
 
@@ -34,7 +35,7 @@ pub(crate) async fn store(
     let blurhash = Query::of(request).find_bool(&["xyz.amorgan.generate_blurhash"])?.unwrap_or(false);
     auth::not_suspended(front, &requester).await?;
     let caller = Caller::of(front, request, &requester);
-    let declared_bytes = receive::declared_bytes(request.headers());
+    let declared_bytes = declared_bytes(request.headers());
     front.limits.upload(&caller).await?;
     let store = front.config.upload_store.clone();
     let begin = Begin { target, uploader: Some(requester.user_id), declared_bytes, store };

@@ -49,6 +49,10 @@ routes! {
         "/_matrix/media/(v3|r0|v1|unstable/fi.mau.msc2246)/upload/{server_name}/{media_id}";
     Post User http::complete::handle, Always, "MSC3870":
         "/_matrix/media/(unstable/com.beeper.msc3870|unstable/com.beeper.msc3880|v1|v3)/upload/{server_name}/{media_id}/complete";
+    Post User http::target::handle, Always, "Heliograph":
+        "/_matrix/media/unstable/org.heliograph/upload/{server_name}/{media_id}/target";
+    Delete User http::target::handle_release, Always, "Heliograph":
+        "/_matrix/media/unstable/org.heliograph/upload/{server_name}/{media_id}/target";
 
     // --- reading, without a token ---
     Get Anyone http::download::handle_legacy, Legacy, "Client-Server API, deprecated in 1.11":

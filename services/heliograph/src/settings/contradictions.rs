@@ -16,6 +16,13 @@ const TO_TELL: Duration = Duration::from_secs(10);
 /// All contradictions, by key.
 pub(super) fn find(settings: &Settings, role: Role) -> Found {
     let mut found = Found::new();
+    if role == Role::Edge {
+        check_common(settings, &mut found);
+        found.extend(
+            settings.edge.contradictions().into_iter().map(|(field, message)| (format!("edge.{field}"), message)),
+        );
+        return found;
+    }
     check_homeservers(settings, &mut found);
     check_development(settings, role, &mut found);
     check_role(settings, role, &mut found);
@@ -28,9 +35,7 @@ pub(super) fn find(settings: &Settings, role: Role) -> Found {
     if let Some(Err(error)) = settings.state.redis_url.as_ref().map(check_redis_url) {
         found.push(("state.redis_url".to_owned(), format!("must be a URL such as redis://host:6379/0: {error}")));
     }
-    if let Some(url) = settings.telemetry.otlp_endpoint.as_ref().filter(|url| url.scheme() != "http") {
-        found.push(("telemetry.otlp_endpoint".to_owned(), format!("must begin with http://, not {url}")));
-    }
+    check_common(settings, &mut found);
     found.extend(stores::contradictions(settings));
     for (field, message) in settings.redirects.contradictions(settings.storage.bucket().is_some()) {
         found.push((format!("redirects.{field}"), message));
@@ -39,6 +44,13 @@ pub(super) fn find(settings: &Settings, role: Role) -> Found {
         found.push((format!("uploads.{field}"), message));
     }
     found
+}
+
+/// What concerns every process.
+fn check_common(settings: &Settings, found: &mut Found) {
+    if let Some(url) = settings.telemetry.otlp_endpoint.as_ref().filter(|url| url.scheme() != "http") {
+        found.push(("telemetry.otlp_endpoint".to_owned(), format!("must begin with http://, not {url}")));
+    }
 }
 
 fn check_homeservers(settings: &Settings, found: &mut Found) {
@@ -104,7 +116,7 @@ fn check_development(settings: &Settings, role: Role, found: &mut Found) {
                 "is required by `heliograph {role}`: development mode (no homeserver) is only in `heliograph serve`"
             ),
         ),
-        Role::Serve | Role::Uploads | Role::Thumbnails => {}
+        Role::Serve | Role::Uploads | Role::Thumbnails | Role::Edge => {}
     }
 }
 
@@ -125,7 +137,7 @@ fn check_role(settings: &Settings, role: Role, found: &mut Found) {
     let thumbnails = ("cluster.thumbnails_url", &cluster.thumbnails_url);
     let federation = ("cluster.federation_url", &cluster.federation_url);
     let needed = match role {
-        Role::Serve | Role::Uploads | Role::Thumbnails => vec![],
+        Role::Serve | Role::Uploads | Role::Thumbnails | Role::Edge => vec![],
         Role::Api => vec![uploads, thumbnails, federation],
         Role::Federation => vec![uploads],
     };
@@ -260,6 +272,13 @@ mod tests {
         assert_eq!(keys(HOMESERVER, Role::Federation), ["state.redis_url", "storage.url", "cluster.uploads_url"]);
         assert_eq!(keys("", Role::Thumbnails), ["state.redis_url", "storage.url"]);
         assert_eq!(keys(SHARED, Role::Uploads), [""; 0]);
+    }
+
+    #[test]
+    fn an_edge_needs_to_know_its_core_and_nothing_else() {
+        assert_eq!(keys("", Role::Edge), ["edge.upstream"]);
+        assert_eq!(keys("[edge]\nupstream = \"ftp://a\"", Role::Edge), ["edge.upstream"]);
+        assert_eq!(keys("[edge]\nupstream = \"https://media.example.org\"", Role::Edge), [""; 0]);
     }
 
     #[test]

@@ -29,6 +29,11 @@ pub(super) fn find_unusable(settings: &Settings, role: Role) -> Found {
         let attempt = |_: &Path| failure(GuardedClient::new(federation, Arc::new(SystemLookup)));
         check("federation.ca_file".to_owned(), federation.ca_file.as_deref(), &attempt);
     }
+    if role == Role::Edge {
+        let ca_file = settings.edge.ca_file.as_deref();
+        check("edge.ca_file".to_owned(), ca_file, &|path| failure(heliograph_edge::check_authorities(path)));
+        return found;
+    }
     if serves_clients(role) {
         let redirects = settings.redirects.unusable_files();
         found.extend(redirects.into_iter().map(|(field, error)| (format!("redirects.{field}"), error)));

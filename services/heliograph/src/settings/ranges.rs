@@ -21,7 +21,7 @@ pub(super) fn find(settings: &Settings) -> Found {
 /// With no time, everything would be out of time at once. Of other spans zero has a meaning:
 /// not to wait, not to remember.
 fn check_spans(settings: &Settings, found: &mut Found) {
-    let Settings { api, state, uploads, thumbnails, federation, cluster, .. } = settings;
+    let Settings { api, state, uploads, thumbnails, federation, cluster, edge, .. } = settings;
     let spans = [
         ("api.head_timeout", api.head_timeout),
         ("api.body_timeout", api.body_timeout),
@@ -34,6 +34,10 @@ fn check_spans(settings: &Settings, found: &mut Found) {
         ("federation.connect_timeout", federation.connect_timeout),
         ("federation.read_timeout", federation.read_timeout),
         ("federation.fetch_timeout", federation.fetch_timeout),
+        ("edge.head_timeout", edge.head_timeout),
+        ("edge.body_timeout", edge.body_timeout),
+        ("edge.connect_timeout", edge.connect_timeout),
+        ("edge.answer_timeout", edge.answer_timeout),
         ("cluster.uploads_timeout", cluster.uploads_timeout),
         ("cluster.thumbnails_timeout", cluster.thumbnails_timeout),
         ("cluster.federation_timeout", cluster.federation_timeout),
@@ -53,6 +57,7 @@ fn check_spans(settings: &Settings, found: &mut Found) {
 fn check_numbers(settings: &Settings, found: &mut Found) {
     let threads = [
         ("api.workers", settings.api.workers),
+        ("edge.workers", settings.edge.workers),
         ("thumbnails.workers", settings.thumbnails.workers),
         ("process.actor_threads", settings.process.actor_threads),
     ];
@@ -103,6 +108,7 @@ mod tests {
             ("quota", &["period"]),
             ("thumbnails", &["timeout"]),
             ("federation", &["connect_timeout", "read_timeout", "fetch_timeout"]),
+            ("edge", &["head_timeout", "body_timeout", "connect_timeout", "answer_timeout"]),
             ("cluster", &["uploads_timeout", "thumbnails_timeout", "federation_timeout"]),
         ] {
             let is_several = matches!(section, "homeserver" | "store" | "quota");
@@ -129,7 +135,9 @@ mod tests {
 
     #[test]
     fn there_are_not_more_threads_than_any_machine_has_cores() {
-        for (section, field) in [("api", "workers"), ("thumbnails", "workers"), ("process", "actor_threads")] {
+        for (section, field) in
+            [("api", "workers"), ("edge", "workers"), ("thumbnails", "workers"), ("process", "actor_threads")]
+        {
             let header = format!("[{section}]");
             assert_eq!(keys(&header, &format!("{field} = 99999999")), [format!("{section}.{field}")]);
             assert_eq!(keys(&header, &format!("{field} = 1024")), [""; 0]);

@@ -46,6 +46,12 @@ pub fn build_homeserver_client(config: &HomeserverConfig) -> Result<reqwest::Cli
     Ok(plain_client(config.ca_file.as_deref(), config.timeout)?.timeout(config.timeout).build()?)
 }
 
+/// The client for the operator's own other processes that speak HTTP. Nothing bounds how long
+/// an answer may take: callers do. The `Host` header is the caller's, which HTTP/2 cannot say.
+pub fn build_core_client(ca_file: Option<&Path>, connect_timeout: Duration) -> Result<reqwest::Client, ClientError> {
+    Ok(plain_client(ca_file, connect_timeout)?.http1_only().build()?)
+}
+
 /// The client for strangers: HTTPS alone, and no address that is not public. That is
 /// checked for every request, so redirects are to be followed by asking again. Callers
 /// bound how long they wait for an answer: some answers are slow by intent.

@@ -33,7 +33,9 @@ mod x_matrix;
 
 pub use asked_homeservers::AskedHomeservers;
 pub use asked_keys::{ask_for_keys, fetch_public_keys};
-pub use client::{BodyError, ClientError, GuardedClient, Reason, build_homeserver_client, read_body};
+pub use client::{
+    BodyError, ClientError, GuardedClient, Reason, build_core_client, build_homeserver_client, read_body,
+};
 pub use config::{FederationConfig, HomeserverConfig, PreviewsConfig, RemoteMediaMode};
 pub use discovery::{Destination, Discovery, InvalidHost};
 pub use flight::Flights;

@@ -4,23 +4,31 @@
 //! Knows actix, tonic and the exporters; knows no service and no contract. What a role does
 //! is its own; how it starts, is watched and ends is here.
 
+mod cors;
+mod drain;
+mod forwarded;
 mod grpc;
 mod health;
 mod http_span;
 mod life;
 mod listen;
 mod metrics;
+mod range;
 mod readiness;
 mod run;
 mod telemetry;
 mod trace;
 
+pub use cors::{allow_origins, cors};
+pub use drain::{answer_and_drop_rest, declared_bytes, has_body};
+pub use forwarded::client_address;
 pub use grpc::{GrpcServerConfig, serve_grpc};
 pub use health::{Health, configure_health, run_until, serve_health};
 pub use http_span::http_span;
 pub use life::{Arbiters, Ended, Life, ProcessConfig};
 pub use listen::{ListenError, bind};
 pub use metrics::{Metrics, MetricsError};
+pub use range::{Wanted, wanted_range};
 pub use readiness::{Readiness, Report};
 pub use run::run;
 pub use telemetry::{LogFilter, LogFormat, SampleRatio, Telemetry, TelemetryConfig, TelemetryError};

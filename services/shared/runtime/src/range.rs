@@ -7,7 +7,7 @@ const MOST_RANGES: usize = 16;
 
 /// What a `Range` header asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub enum Wanted {
     /// Everything: no header, or one that may be ignored.
     All,
     /// These bytes.
@@ -27,7 +27,7 @@ enum Asked {
 /// Reads a `Range` header for content of `size` bytes. Other units and malformed headers are
 /// ignored, as the RFC says; so are many ranges and ranges that overlap, as it allows, and an
 /// empty file has no ranges.
-pub(crate) fn wanted(header: Option<&str>, size: u64) -> Wanted {
+pub fn wanted_range(header: Option<&str>, size: u64) -> Wanted {
     let Some(specs) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else {
         return Wanted::All;
     };
@@ -87,7 +87,7 @@ fn number(text: &str) -> Option<u64> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{wanted_range as wanted, *};
 
     #[test]
     fn one_range_of_bytes_is_understood() {
