@@ -1,6 +1,9 @@
 //! How much users may store: refused early, exactly, everywhere, and forgotten by nobody.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use heliograph_tests::{Answer, Client, Deployment, Origin, Setup, Shape, Wire, both_shapes, eventually, noise};
@@ -15,8 +18,10 @@ async fn usage(client: &Client) -> (u64, u64) {
     (number("used"), number("files"))
 }
 
+/// Uploads a file that nobody else has.
 async fn upload(client: &Client, length: usize) -> Answer {
-    client.try_upload(noise(length, length as u64), "text/plain").await
+    static FILES: AtomicU64 = AtomicU64::new(1);
+    client.try_upload(noise(length, FILES.fetch_add(1, Ordering::Relaxed)), "text/plain").await
 }
 
 async fn delete(deployment: &Deployment, id: &str) {

@@ -108,20 +108,27 @@ both_shapes! {
         unknown.refused(400, "M_INVALID_PARAM");
     }
 
+    /// And takes nothing with it.
     async fn a_region_that_is_out_of_reach_is_told_by_its_name(shape: Shape) {
         let regions = Regions::start().await;
         let nowhere = format!("http://127.0.0.1:{}", heliograph_tests::free_port());
         let us = regions.usual.settings().into_iter().filter(|(key, _)| *key != "endpoint");
         let us = us.map(|(key, value)| (key, value.into()));
         let more = [("name", "us".into()), ("endpoint", nowhere.into()), ("retries", 0.into())];
-        let mut deployment = regions.setup(shape).add("store", us.chain(more)).prepare().await;
+        let deployment = regions.setup(shape).set("uploads", "direct", true).add("store", us.chain(more)).start().await;
+        let alice = deployment.alice();
 
-        deployment.launch();
+        let ready = alice.get("/readyz").await;
+        let id = alice.upload("hello", "text/plain").await;
 
-        for process in deployment.processes() {
-            assert!(!process.wait().success());
-            assert!(process.log().contains("in store us"), "{}", process.log());
-        }
+        assert_eq!(ready.status, 200);
+        assert!(ready.json()["degraded"]["further stores"].as_str().unwrap().contains("in store us"), "{ready:?}");
+        assert_eq!(deployment.bob().download(&id).await.ok(), "hello");
+        let created = alice.ask(Method::POST, "/_matrix/media/v1/create?org.heliograph.store=us").await.json();
+        let there = created["content_uri"].as_str().unwrap().strip_prefix("mxc://").unwrap();
+        let complete = format!("/_matrix/media/unstable/com.beeper.msc3870/upload/{there}/complete");
+        let answer = alice.ask(Method::POST, &format!("{complete}?org.heliograph.store=us")).await;
+        answer.refused(503, "M_UNKNOWN");
     }
 }
 

@@ -30,6 +30,7 @@ mod settings;
 mod shape;
 mod synapse;
 mod tls;
+mod watch;
 mod wire;
 
 pub use binary::{as_root, heliograph, installed, node, program, python};
@@ -53,4 +54,5 @@ pub use settings::Settings;
 pub use shape::Shape;
 pub use synapse::{PASSWORD, Synapse, SynapseSetup};
 pub use tls::Authority;
+pub use watch::Watch;
 pub use wire::Wire;

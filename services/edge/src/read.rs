@@ -13,6 +13,8 @@ use reqwest::{
     header::{self, HeaderMap, HeaderValue},
 };
 
+use url::Url;
+
 use crate::{
     cache::{Copied, Key},
     forward::{self, Outcome},
@@ -37,7 +39,7 @@ pub(crate) async fn read(edge: &Edge, request: &HttpRequest) -> Outcome {
         },
         copy => copy,
     };
-    let url = edge.upstream.url(forward::target(request))?;
+    let url = with_bytes(edge.upstream.url(forward::target(request))?);
     let headers = question(edge, request, copy.as_ref());
     let method = forward::method(request.method());
     let response = edge.upstream.send(edge.upstream.request(method, url, headers)).await?;
@@ -65,6 +67,16 @@ pub(crate) async fn read(edge: &Edge, request: &HttpRequest) -> Outcome {
 fn pass_on(edge: &Edge, request: &HttpRequest, response: Response) -> HttpResponse {
     metrics::read("passed");
     forward::pass_on(edge, request, response)
+}
+
+/// Asks for the bytes and not for a place where they are, unless the client says what it wants:
+/// they are to be kept here, and the bucket may be far from the users.
+fn with_bytes(mut url: Url) -> Url {
+    let is_told = url.query_pairs().any(|(name, _)| name.ends_with("allow_redirect"));
+    if !is_told {
+        url.query_pairs_mut().append_pair("allow_redirect", "false");
+    }
+    url
 }
 
 /// The same content under whichever path and to whomever. The name is part of it: by it the core

@@ -6,7 +6,7 @@ use heliograph_tests::{Answer, Deployment, Edge, Relay, Setup, Shape, Wire, both
 use reqwest::{Body, Method};
 use toml::Value;
 
-use super::{Network, WORDS, over};
+use super::{Network, WORDS, hits, over};
 
 const UPLOAD: &str = "POST /_matrix/media/v3/upload";
 
@@ -57,6 +57,34 @@ both_shapes! {
             assert_eq!(edge.count("heliograph_edge_uploads_total", "bucket").await, 1);
         }
         assert_eq!(put_and_left(&bucket), [""; 0]);
+    }
+
+    /// Everything together: the core has a bucket in the region of the edge, and sends those who
+    /// download from it to the bucket.
+    async fn what_is_uploaded_through_an_edge_lies_in_its_region_and_is_kept_near(shape: Shape) {
+        let (usual, region) = (S3Server::start().await, S3Server::start().await);
+        let eu = region.settings().into_iter().map(|(key, value)| (key, Value::from(value)));
+        let setup = over(&usual, shape).add("store", std::iter::once(("name", "eu".into())).chain(eu));
+        let core = setup.set("redirects", "to", "store").start().await;
+        let relay = Relay::start(core.address()).await;
+        let edge = Edge::start_with(relay.address(), [("store", "eu".into())]).await;
+        let file = noise(5_000_000, 1);
+
+        let id = edge.alice().upload(file.clone(), "application/octet-stream").await;
+        let created = edge.alice().create().await;
+        edge.alice().put(&created, file[..100_000].to_vec()).await.ok();
+
+        assert_eq!((blobs(&usual), blobs(&region)), (0, 2));
+        assert_eq!(core.bob().download(&id).await.status, 307, "the core sends its own clients to the bucket");
+        eventually("it is kept", async || {
+            assert!(edge.bob().download(&id).await.ok() == file);
+            (hits(&edge).await > 0).then_some(())
+        })
+        .await;
+        relay.take_back();
+        assert!(edge.bob().download(&id).await.ok() == file);
+        assert!(relay.take_back() < WORDS, "it was not kept");
+        assert_eq!(put_and_left(&region), [""; 0]);
     }
 
     async fn a_created_id_is_filled_past_the_core(shape: Shape) {

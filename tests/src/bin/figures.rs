@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use heliograph_tests::{Client, Deployment, Process, Setup, Shape, noise};
+use heliograph_tests::{Client, Deployment, Process, Setup, Shape, Watch, noise};
 use reqwest::Method;
 
 const REQUESTS: u32 = 5000;
@@ -56,34 +56,22 @@ async fn small_downloads(deployment: &mut Deployment) {
     for _ in 0..REQUESTS {
         alice.download(&id).await.ok();
     }
-    watch.show("authenticated download of 16 KiB", deployment.api(), REQUESTS);
+    show(&watch, "authenticated download of 16 KiB", deployment.api(), REQUESTS);
 }
 
 async fn large_file(deployment: &mut Deployment) {
     let piece = Bytes::from(noise(1 << 20, 2));
     let watch = Watch::start(deployment.api());
     let id = deployment.alice().upload_repeated(piece, PIECES).await;
-    watch.show("1 GiB up", deployment.api(), 1);
+    show(&watch, "1 GiB up", deployment.api(), 1);
     let watch = Watch::start(deployment.api());
     assert_eq!(deployment.alice().download_length(&id).await, PIECES << 20);
-    watch.show("1 GiB down", deployment.api(), 1);
+    show(&watch, "1 GiB down", deployment.api(), 1);
 }
 
-/// What a piece of work takes of a process.
-struct Watch {
-    cpu: Duration,
-    began: Instant,
-}
-
-impl Watch {
-    fn start(process: &Process) -> Self {
-        Self { cpu: process.cpu_time(), began: Instant::now() }
-    }
-
-    fn show(&self, what: &str, process: &Process, times: u32) {
-        let cpu = process.cpu_time().saturating_sub(self.cpu) / times;
-        println!("{what}: {cpu:.1?} of processor time, {:.1?} passed", self.began.elapsed() / times);
-    }
+fn show(watch: &Watch, what: &str, process: &Process, times: u32) {
+    let (cpu, passed) = watch.each(process, times);
+    println!("{what}: {cpu:.1?} of processor time, {passed:.1?} passed");
 }
 
 /// Lines that are neither empty nor comments; those below `#[cfg(test)]` apart.

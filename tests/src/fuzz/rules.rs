@@ -250,9 +250,9 @@ fn is_served(answer: &Answer, asked: Option<&Asked>) -> Result<(), String> {
     let Some(asked) = asked else { return Ok(()) };
     let is_known = endpoints::is_known(&asked.method, &asked.target);
     let is_unrecognized = answer.status == 405 || answer.body.windows(14).any(|part| part == b"M_UNRECOGNIZED");
-    // Previews are not made yet, and homeservers speak for themselves about logouts, their keys
-    // and their version.
-    let may_be = ["preview_url", "/logout", "/key/v2/server", "/federation/v1/version"]
+    // Previews are not made yet, homeservers speak for themselves about logouts, their keys and
+    // their version, and a folder has no URL that content could be put to.
+    let may_be = ["preview_url", "/logout", "/key/v2/server", "/federation/v1/version", "/org.heliograph/upload/"]
         .iter()
         .any(|part| asked.target.contains(part));
     ensure(!is_known || !is_unrecognized || may_be, || {

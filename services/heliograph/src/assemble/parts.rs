@@ -83,6 +83,8 @@ fn open_state(settings: &Settings, folder: &Path, life: &Life, clock: &Arc<dyn C
     Ok(state)
 }
 
+const BUCKET_ADVICE: &str = "look at the store and at what its keys may do, or correct its url and what goes with it";
+
 async fn open_blobs(settings: &Settings, folder: &Path, life: &Life) -> anyhow::Result<Arc<dyn BlobStore>> {
     let opened = open_store(&settings.storage, &settings.stores, folder).await;
     let blobs = opened.context("cannot open the media store, see storage.url and [[store]]")?;
@@ -96,15 +98,19 @@ async fn open_blobs(settings: &Settings, folder: &Path, life: &Life) -> anyhow::
              stored while state.redis_url is out of reach"
         ),
     }
-    let advice = if is_bucket || !settings.stores.is_empty() {
-        "look at the store and at what its keys may do, or correct its url and what goes with it"
-    } else {
-        "look at its disk and its permissions, or correct storage.url"
-    };
+    let advice = if is_bucket { BUCKET_ADVICE } else { "look at its disk and its permissions, or correct storage.url" };
     let asked = Arc::clone(&blobs);
     life.readiness.require("store", advice, move || {
         let blobs = Arc::clone(&asked);
         async move { blobs.check().await.map_err(|error| error.to_string()) }
     });
+    if !settings.stores.is_empty() {
+        let asked = Arc::clone(&blobs);
+        // What lies elsewhere can be had without them.
+        life.readiness.prefer("further stores", BUCKET_ADVICE, move || {
+            let blobs = Arc::clone(&asked);
+            async move { blobs.check_others().await.map_err(|error| error.to_string()) }
+        });
+    }
     Ok(blobs)
 }

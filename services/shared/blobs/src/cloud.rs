@@ -37,6 +37,9 @@ use crate::{
     location::{key_at, location_of},
 };
 
+/// What is said of a bucket that is not there, behind its name.
+pub(crate) const CREATE_IT: &str = ", create it, or correct the url of its section";
+
 /// Blobs as objects in a bucket.
 pub struct CloudStore {
     shared: Arc<Shared>,
@@ -203,8 +206,7 @@ impl Shared {
     fn translate_put(&self, key: &str, error: Error) -> BlobError {
         match error {
             Error::NotFound { source, .. } => {
-                let source =
-                    format!("there is no {}, create it, or correct the url of its section: {source}", self.name);
+                let source = format!("there is no {}{CREATE_IT}: {source}", self.name);
                 BlobError::Failed { key: key.to_owned(), source: source.into() }
             }
             error => self.translate(key, error),

@@ -37,21 +37,25 @@ pub async fn open_store(
     others: &[StoreConfig],
     data_folder: &Path,
 ) -> Result<Arc<dyn BlobStore>, BlobError> {
-    let mut store = RoutedStore::new(open_one(config, data_folder).await?);
+    let usual: Arc<dyn BlobStore> = match config.bucket() {
+        Some(bucket) => Arc::new(CloudStore::open(bucket, config).await?),
+        None => open_folder(config, data_folder)?,
+    };
+    let mut store = RoutedStore::new(usual);
     for other in others {
         let StoreConfig { name: Some(name), storage } = other else { continue };
-        // Records lie in the usual store alone: nobody asks here who was first.
-        let storage = StorageConfig { conditional_create: ConditionalCreate::Never, ..storage.clone() };
-        let opened = open_one(&storage, data_folder).await.map_err(|error| error.in_store(name))?;
-        store = store.with(name.clone(), opened);
+        // Nothing is asked of it: what is elsewhere may be had while it is out of reach. Records
+        // lie in the usual store alone, so nobody asks it who was first either.
+        let opened = match storage.bucket() {
+            Some(bucket) => CloudStore::unasked(bucket, storage).map(|store| -> Arc<dyn BlobStore> { Arc::new(store) }),
+            None => open_folder(storage, data_folder),
+        };
+        store = store.with(name.clone(), opened.map_err(|error| error.in_store(name))?);
     }
     Ok(Arc::new(store))
 }
 
-async fn open_one(config: &StorageConfig, data_folder: &Path) -> Result<Arc<dyn BlobStore>, BlobError> {
-    if let Some(bucket) = config.bucket() {
-        return Ok(Arc::new(CloudStore::open(bucket, config).await?));
-    }
+fn open_folder(config: &StorageConfig, data_folder: &Path) -> Result<Arc<dyn BlobStore>, BlobError> {
     let folder = config.folder(data_folder).unwrap_or_else(|| data_folder.join("media"));
     Ok(Arc::new(LocalStore::open(&folder, config)?))
 }

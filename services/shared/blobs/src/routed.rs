@@ -171,6 +171,10 @@ impl BlobStore for RoutedStore {
     }
 
     async fn check(&self) -> Result<(), BlobError> {
+        self.usual.check().await
+    }
+
+    async fn check_others(&self) -> Result<(), BlobError> {
         let others = self.others.iter().map(|(name, store)| async move {
             // What is full has no key that could say where.
             store.check().await.map_err(|error| match error {
@@ -178,9 +182,7 @@ impl BlobStore for RoutedStore {
                 error => error.in_store(name),
             })
         });
-        let (usual, others) = tokio::join!(self.usual.check(), join_all(others));
-        usual?;
-        others.into_iter().collect()
+        join_all(others).await.into_iter().collect()
     }
 }
 

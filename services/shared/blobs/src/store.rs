@@ -98,8 +98,13 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     /// Whether `create` decides by itself who is first.
     fn creates_are_atomic(&self) -> bool;
 
-    /// Whether the store answers and lets us write.
+    /// Whether the store answers and lets us write: the usual one.
     async fn check(&self) -> Result<(), BlobError>;
+
+    /// Whether all others do.
+    async fn check_others(&self) -> Result<(), BlobError> {
+        Ok(())
+    }
 }
 
 /// One blob that is being written by one caller.

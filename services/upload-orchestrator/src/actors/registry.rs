@@ -19,7 +19,7 @@ use heliograph_types::{Clock, Mxc, StoreName, Timestamp, UserId};
 use lru::LruCache;
 use tokio_util::task::TaskTracker;
 
-use crate::{UploadsConfig, accounts::Accounts, actors::upload::UploadActor, discard::remove, sharing};
+use crate::{UploadsConfig, accounts::Accounts, actors::upload::UploadActor, discard::remove};
 
 /// Uploads that are remembered after they are over, about 100 bytes each.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
@@ -63,8 +63,7 @@ impl Shared {
         std::iter::once(None).chain(self.blobs.others().into_iter().map(Some))
     }
 
-    /// Removes what is superfluous once the record is there, and tells of its content. The
-    /// sweep does what fails here.
+    /// Removes what is superfluous once the record is there. The sweep does what fails here.
     pub(crate) async fn tidy_after_commit(&self, ticket: &Ticket, record: &MediaRecord) {
         if ticket.is_reserved
             && let Err(error) = self.catalog.remove_reserved(&record.mxc).await
@@ -77,7 +76,6 @@ impl Shared {
         {
             tracing::warn!(mxc = %record.mxc, %error, "content that is there twice stays until the sweep");
         }
-        sharing::publish(self, record).await;
     }
 }
 

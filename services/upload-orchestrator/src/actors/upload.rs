@@ -338,6 +338,7 @@ async fn create_record(
         }
     }
     metrics::committed(record.size_bytes);
+    sharing::publish(shared, &record).await;
     if ticket.is_reserved {
         shared.forget_pending(ticket.uploader.as_ref(), &record.mxc).await;
         shared.catalog.announce(&record.mxc).await;

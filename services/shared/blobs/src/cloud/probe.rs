@@ -35,15 +35,23 @@ pub(super) fn unused_location() -> Path {
 pub(super) async fn probe(objects: &dyn ObjectStore) -> object_store::Result<Creates> {
     // Connections that are open already: who must connect first comes late.
     join_all((0..CALLERS).map(|_| async { objects.head(&unused_location()).await })).await;
-    for _ in 0..ROUNDS {
+    let mut failures = 0;
+    let mut rounds = 0;
+    while rounds < ROUNDS {
         let location = unused_location();
         let found = try_once(objects, &location).await;
         if let Err(error) = objects.delete(&location).await {
             tracing::debug!(%location, %error, "what was written for a trial stays");
         }
-        match found? {
-            Creates::Atomic => {}
-            worse => return Ok(worse),
+        match found {
+            Ok(Creates::Atomic) => rounds += 1,
+            Ok(worse) => return Ok(worse),
+            // Who refuses before it has read the body may just hang up.
+            Err(error @ Error::Generic { .. }) if failures < ROUNDS => {
+                tracing::debug!(%location, %error, "once more");
+                failures += 1;
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(Creates::Atomic)

@@ -91,13 +91,14 @@ async fn every_failure_tells_of_which_store_it_is() {
     std::fs::write(&eu, "not a folder").unwrap();
 
     let told = [
-        fixture.store.check().await.unwrap_err(),
+        fixture.store.check_others().await.unwrap_err(),
         fixture.store.put(&key("store/eu/blobs/a"), Bytes::new()).await.unwrap_err(),
     ];
 
     for error in told {
         assert!(error.to_string().contains("in store eu"), "{error}");
     }
+    fixture.store.check().await.expect("the usual store is there");
     fixture.store.put(&key("blobs/a"), Bytes::new()).await.unwrap();
     let other = StoreConfig { name: Some("eu".parse().unwrap()), storage: at(&eu) };
     let error = open_store(&at(&fixture.folder.path().join("usual")), &[other], &eu).await.unwrap_err();

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use heliograph_types::Finding;
 
-use crate::{BlobError, InvalidKey};
+use crate::{BlobError, InvalidKey, cloud::CREATE_IT};
 
 /// What to do about a store that cannot be spoken to.
 pub(super) const LOOK: &str =
@@ -41,7 +41,7 @@ pub(super) fn of_request(error: reqwest::Error) -> Finding {
 fn explain(error: &(dyn Error + 'static)) -> Finding {
     let text = deepest(error);
     // What we say ourselves has the advice in it.
-    if let Some((told, rest)) = text.split_once(", create it, or correct storage.url") {
+    if let Some((told, rest)) = text.split_once(CREATE_IT) {
         let code = code_of(rest).map(|code| format!(" ({code})")).unwrap_or_default();
         return Finding::fail(format!("{told}{code}"), "create it, or correct storage.url");
     }
@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn a_missing_bucket_is_told_with_what_to_do() {
-        let finding = failed("there is no s3://nope, create it, or correct storage.url: <Code>NoSuchBucket</Code>");
+        let finding =
+            failed("there is no s3://nope, create it, or correct the url of its section: <Code>NoSuchBucket</Code>");
 
         assert_eq!(finding, Finding::fail("there is no s3://nope (NoSuchBucket)", "create it, or correct storage.url"));
     }
