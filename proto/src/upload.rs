@@ -489,12 +489,21 @@ impl TryIntoTicket for Option<wire::Ticket> {
 
 /// An [`UploadService`] behind gRPC.
 #[derive(Debug, Clone)]
-pub struct GrpcUploadClient(wire::upload_service_client::UploadServiceClient<Connection>);
+pub struct GrpcUploadClient(Calls, Calls);
+
+type Calls = wire::upload_service_client::UploadServiceClient<Connection>;
 
 impl GrpcUploadClient {
     /// The service at the other end of `link`.
     pub fn new(link: Link) -> Self {
-        Self(wire::upload_service_client::UploadServiceClient::new(link.0))
+        let calls = Calls::new(link.0);
+        Self(calls.clone(), calls)
+    }
+
+    /// With another link for completions, which take as long as the store does.
+    #[must_use]
+    pub fn with_patient_link(self, link: Link) -> Self {
+        Self(self.0, Calls::new(link.0))
     }
 }
 
@@ -528,7 +537,7 @@ impl UploadService for GrpcUploadClient {
             store: request.store.map(|store| store.to_string()),
             file_name: request.file_name.map(|name| name.to_string()),
         };
-        self.0.clone().complete(message).await.map_err(to_failure)?;
+        self.1.clone().complete(message).await.map_err(to_failure)?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Uploads straight into the bucket (MSC3870).
 
-use std::{future::Future, path::Path};
+use std::{future::Future, path::Path, time::Duration};
 
 use heliograph_blobs::testing::S3Server;
 use heliograph_tests::{
@@ -196,6 +196,23 @@ async fn who_waits_at_another_instance_is_woken_by_the_completion() {
     assert_eq!(download.ok(), "hello");
 }
 
+/// The bucket takes longer to copy than a call to the orchestrator may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_completion_takes_as_long_as_the_bucket_does() {
+    let server = S3Server::start().await;
+    let deployment = over(&server, Shape::Four).set("cluster", "uploads_timeout", "1s").start().await;
+    let alice = deployment.alice();
+    let (id, url) = create(&alice).await;
+    assert_eq!(put(&url, "hello", "text/plain").await, 200);
+    server.slow_copies(Duration::from_secs(3));
+
+    let answers = tokio::join!(complete(&alice, &id), complete(&alice, &id));
+
+    answers.0.ok();
+    answers.1.ok();
+    assert_eq!(deployment.bob().download(&id).await.ok(), "hello");
+}
+
 /// Whatever the size: what passes is a question and an answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_completion_asks_the_bucket_as_much_for_a_large_file_as_for_a_small_one() {
@@ -219,7 +236,7 @@ async fn a_completion_asks_the_bucket_as_much_for_a_large_file_as_for_a_small_on
 async fn quiet(server: &S3Server) -> Vec<String> {
     let mut seen = server.take_requests();
     loop {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         let more = server.take_requests();
         if more.is_empty() {
             return seen;

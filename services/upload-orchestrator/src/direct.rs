@@ -70,7 +70,10 @@ impl UploadOrchestrator {
             }
             match self.try_complete(&request, &target).await {
                 // Another completion, or an ordinary upload, is going on: it decides.
-                Err(failure) if failure.code == ErrorCode::CannotOverwriteMedia && Instant::now() < deadline => {
+                Err(failure) if failure.code == ErrorCode::CannotOverwriteMedia => {
+                    if Instant::now() >= deadline {
+                        return Err(Failure::unavailable("this id is just being filled: ask again"));
+                    }
                     sleep(LOOK_AGAIN).await;
                 }
                 outcome => return outcome,

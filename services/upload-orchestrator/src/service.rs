@@ -12,6 +12,7 @@ use heliograph_proto::{
 };
 use heliograph_types::{ErrorCode, Failure, MediaId, Mxc, StoreName, UserId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tracing::Instrument;
 use ulid::Ulid;
 
 use crate::{
@@ -32,6 +33,7 @@ const COME_AGAIN: Duration = Duration::from_secs(1);
 const ACTOR_DEADLINE: Duration = Duration::from_mins(1);
 
 /// The upload orchestrator of one process.
+#[derive(Clone)]
 pub struct UploadOrchestrator {
     pub(crate) shared: Arc<Shared>,
     room: Arc<Semaphore>,
@@ -263,7 +265,11 @@ impl UploadService for UploadOrchestrator {
 
     #[tracing::instrument(skip_all, fields(mxc = %request.mxc))]
     async fn complete(&self, request: Complete) -> Result<(), Failure> {
-        self.complete_direct(request).await
+        // It goes on if whoever asks gives up: the next one who asks finds it done.
+        let (orchestrator, (answer, outcome)) = (self.clone(), oneshot::channel());
+        let work = async move { drop(answer.send(orchestrator.complete_direct(request).await)) };
+        self.shared.in_background(work.instrument(tracing::Span::current()));
+        outcome.await.unwrap_or_else(|_| Err(actor_is_gone()))
     }
 
     #[tracing::instrument(skip_all)]

@@ -16,7 +16,9 @@ use crate::settings::ClusterConfig;
 /// The upload orchestrator in another process.
 pub(super) fn link_uploads(cluster: &ClusterConfig, life: &Life) -> anyhow::Result<Arc<dyn UploadService>> {
     let link = open("uploads", cluster.uploads_url.as_ref(), cluster.uploads_timeout, life)?;
-    Ok(Arc::new(GrpcUploadClient::new(link)))
+    // The deadline is that of a link: what may take longer has one of its own.
+    let patient = connect("uploads", cluster.uploads_url.as_ref(), cluster.completion_timeout)?;
+    Ok(Arc::new(GrpcUploadClient::new(link).with_patient_link(patient)))
 }
 
 /// The thumbnailer in another process.
@@ -31,10 +33,16 @@ pub(super) fn link_federation(cluster: &ClusterConfig, life: &Life) -> anyhow::R
     Ok(Arc::new(GrpcFederationClient::new(link)))
 }
 
-fn open(role: &'static str, url: Option<&Url>, timeout: Duration, life: &Life) -> anyhow::Result<Link> {
+fn connect(role: &'static str, url: Option<&Url>, timeout: Duration) -> anyhow::Result<Link> {
     let key = format!("cluster.{role}_url");
-    let url = url.ok_or_else(|| anyhow!("{key} is required"))?.clone();
-    let link = Link::connect_lazy(url.as_str(), timeout).with_context(|| key.clone())?;
+    let url = url.ok_or_else(|| anyhow!("{key} is required"))?;
+    Link::connect_lazy(url.as_str(), timeout).context(key)
+}
+
+fn open(role: &'static str, url: Option<&Url>, timeout: Duration, life: &Life) -> anyhow::Result<Link> {
+    let link = connect(role, url, timeout)?;
+    let Some(url) = url.cloned() else { return Ok(link) };
+    let key = format!("cluster.{role}_url");
     // Without it we go on with less: what does not need that role is still answered.
     life.readiness.prefer(role, &format!("start `heliograph {role}`, or correct {key}"), move || knock(url.clone()));
     Ok(link)

@@ -21,6 +21,10 @@ heliograph_settings::settings! {
         pub health_listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8101)),
         /// How long a call to the upload orchestrator may take.
         pub uploads_timeout: Duration = Duration::from_secs(15),
+        /// How long it may take to complete an upload that went straight into a bucket: the bucket
+        /// copies it, and all of it is read with `uploads.direct_inspection = "full"`. Then the
+        /// client is told to ask again; the work goes on.
+        pub completion_timeout: Duration = Duration::from_mins(4),
         /// How long a call to the thumbnailer may take; longer than `thumbnails.timeout`.
         pub thumbnails_timeout: Duration = Duration::from_secs(45),
         /// How long the federation fetcher may take until the first byte. Clients may ask to

@@ -39,6 +39,7 @@ fn check_spans(settings: &Settings, found: &mut Found) {
         ("edge.connect_timeout", edge.connect_timeout),
         ("edge.answer_timeout", edge.answer_timeout),
         ("cluster.uploads_timeout", cluster.uploads_timeout),
+        ("cluster.completion_timeout", cluster.completion_timeout),
         ("cluster.thumbnails_timeout", cluster.thumbnails_timeout),
         ("cluster.federation_timeout", cluster.federation_timeout),
     ];
@@ -109,7 +110,7 @@ mod tests {
             ("thumbnails", &["timeout"]),
             ("federation", &["connect_timeout", "read_timeout", "fetch_timeout"]),
             ("edge", &["head_timeout", "body_timeout", "connect_timeout", "answer_timeout"]),
-            ("cluster", &["uploads_timeout", "thumbnails_timeout", "federation_timeout"]),
+            ("cluster", &["uploads_timeout", "completion_timeout", "thumbnails_timeout", "federation_timeout"]),
         ] {
             let is_several = matches!(section, "homeserver" | "store" | "quota");
             let header = if is_several { format!("[[{section}]]") } else { format!("[{section}]") };

@@ -7,7 +7,11 @@ pub mod suite;
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use heliograph_settings::{Section, toml::Value};
@@ -57,6 +61,7 @@ pub struct S3Server {
     folder: TempDir,
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
+    copy_delay_ms: Arc<AtomicU64>,
     access: Access,
     _serving: AbortOnDropHandle<()>,
 }
@@ -97,18 +102,23 @@ impl S3Server {
         let service = builder.build();
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
         let seen = Arc::clone(&requests);
+        let copy_delay_ms: Arc<AtomicU64> = Arc::default();
+        let delay_ms = Arc::clone(&copy_delay_ms);
         let serving = tokio::runtime::Handle::current().spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
-                let (service, seen) = (service.clone(), Arc::clone(&seen));
+                let (service, seen, delay_ms) = (service.clone(), Arc::clone(&seen), Arc::clone(&delay_ms));
                 let service = service_fn(move |request: http::Request<Incoming>| {
                     let is_preflight = has_cors && request.method() == http::Method::OPTIONS;
                     if !is_preflight {
                         let line = format!("{} {}", request.method(), request.uri().path());
                         seen.lock().unwrap_or_else(PoisonError::into_inner).push(line);
                     }
+                    let is_copy = request.headers().contains_key("x-amz-copy-source");
+                    let delay = Duration::from_millis(if is_copy { delay_ms.load(Ordering::Relaxed) } else { 0 });
                     let service = service.clone();
                     async move {
+                        tokio::time::sleep(delay).await;
                         let mut answer = if is_preflight {
                             http::Response::new(s3s::Body::empty())
                         } else {
@@ -127,12 +137,18 @@ impl S3Server {
                 });
             }
         });
-        Self { folder, address, access, requests, _serving: AbortOnDropHandle::new(serving) }
+        Self { folder, address, access, requests, copy_delay_ms, _serving: AbortOnDropHandle::new(serving) }
     }
 
     /// Every request since the last look: its method, and the path with the bucket.
     pub fn take_requests(&self) -> Vec<String> {
         std::mem::take(&mut self.requests.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes it take so long for each copy, as for a large file.
+    pub fn slow_copies(&self, delay: Duration) {
+        let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.copy_delay_ms.store(delay, Ordering::Relaxed);
     }
 
     /// The settings for its bucket, by key.

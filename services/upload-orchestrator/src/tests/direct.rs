@@ -218,6 +218,28 @@ async fn the_sweep_takes_nothing_from_a_completion_that_is_going_on() {
 }
 
 #[actix::test]
+async fn a_completion_goes_on_without_who_asked_for_it() {
+    let house = House::now();
+    let (gate, gated) = Gate::before(&house.blobs, Step::Copy, "blobs/".to_owned());
+    let house = house.over(gated);
+    let uploads = house.open(config(), false);
+    let mxc = reserve(&*uploads).await;
+    put(&house, &mxc, b"hello").await;
+
+    {
+        let mut asking = std::pin::pin!(uploads.complete(complete(&mxc)));
+        tokio::select! {
+            outcome = &mut asking => panic!("it did not wait for the store: {outcome:?}"),
+            reached = gate.reached.acquire() => drop(reached.unwrap()),
+        }
+    }
+    gate.go.add_permits(1);
+
+    uploads.complete(complete(&mxc)).await.unwrap();
+    assert_eq!((house.files("blobs"), house.files("records")), (1, 1));
+}
+
+#[actix::test]
 async fn in_a_bucket_the_url_works_as_long_as_the_id() {
     let server = S3Server::start().await;
     let storage = server.config();
