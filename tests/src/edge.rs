@@ -27,6 +27,14 @@ impl Edge {
         Self::start_with(core, []).await
     }
 
+    /// The same at an address that was told to others before.
+    pub async fn start_at(address: SocketAddr, core: SocketAddr) -> Self {
+        let mut edge = Self { address, ..Self::prepare(core) };
+        edge.change("listen", address.to_string());
+        edge.launch().await;
+        edge
+    }
+
     /// The same with settings of its section.
     pub async fn start_with<const N: usize>(core: SocketAddr, settings: [(&str, Value); N]) -> Self {
         let mut edge = Self::prepare(core);

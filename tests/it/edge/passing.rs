@@ -1,11 +1,34 @@
 //! What an edge only passes on, and what it says when the core is gone.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
-use heliograph_tests::{Answer, Edge, Peer, Setup, Shape, Wire, eventually, noise};
+use heliograph_tests::{Answer, Client, Edge, Peer, Setup, Shape, Wire, eventually, free_port, noise};
 use reqwest::Method;
 use serde_json::json;
 
 use super::Network;
+
+/// MSC3859: a client reads where the media of its server is, and goes there.
+#[tokio::test]
+async fn clients_find_an_edge_where_the_core_says_that_media_is() {
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let setup = Setup::new(Shape::One).set_of_homeserver("media_base_url", format!("http://{address}"));
+    let core = setup.start().await;
+    core.homeserver.publish("/.well-known/matrix/client", 200, "", json!({"m.homeserver": {"base_url": "https://a"}}));
+    let edge = Edge::start_at(address, core.address()).await;
+
+    let told = core.stranger().get("/.well-known/matrix/client").await.json();
+
+    for name in ["m.media_server", "com.beeper.msc3859.m.media_server"] {
+        let base = told[name]["base_url"].as_str().unwrap().trim_end_matches('/');
+        let found = base.strip_prefix("http://").unwrap().parse().unwrap();
+        let id = Client::plain(found, "alice-token").upload(name, "text/plain").await;
+        assert_eq!(Client::plain(found, "bob-token").download(&id).await.ok(), name);
+    }
+    assert_eq!(edge.stranger().get("/.well-known/matrix/client").await.json(), told);
+    assert_eq!(edge.count("heliograph_edge_reads_total", "miss").await, 2);
+}
 
 #[tokio::test]
 async fn whatever_the_core_answers_the_edge_answers() {
