@@ -96,6 +96,11 @@ impl Redirects {
         Ok(Self { config, keeps_authorization, own, targets })
     }
 
+    /// Whether everybody gets the bytes.
+    pub(crate) fn are_off(&self) -> bool {
+        self.targets.is_empty()
+    }
+
     /// Who knows our own URLs, if there are any.
     pub(crate) fn signer(&self) -> Option<&UrlSigner> {
         self.own.as_deref()
@@ -154,7 +159,7 @@ impl Redirects {
 
     /// Where to send whoever asks; `None` if he is to get the bytes.
     async fn place(&self, front: &Front, request: &HttpRequest, wish: Wish, what: &Redirected<'_>) -> Option<Url> {
-        if self.targets.is_empty() {
+        if self.are_off() {
             return None;
         }
         let is_thumbnail = matches!(what.part, Part::Thumbnail(_));
@@ -208,7 +213,7 @@ pub(crate) async fn content(
     name: Option<&FileName>,
 ) -> Option<HttpResponse> {
     // Who has it already is told so.
-    if deliver::is_current(request, record) {
+    if front.redirects.are_off() || deliver::is_current(request, record) {
         return None;
     }
     let url = place_of_content(front, request, wish, record, name).await?;
@@ -217,6 +222,9 @@ pub(crate) async fn content(
 
 /// Where another server can fetch a medium; `None` if the bytes are to be sent.
 pub(crate) async fn location(front: &Front, request: &HttpRequest, record: &MediaRecord) -> Option<Url> {
+    if front.redirects.are_off() {
+        return None;
+    }
     place_of_content(front, request, Wish::of_server(), record, None).await
 }
 
@@ -247,7 +255,7 @@ pub(crate) async fn picture(
     (mxc, spec): (&Mxc, ThumbnailSpec),
     thumbnail: &Thumbnail,
 ) -> Option<HttpResponse> {
-    if deliver::is_current_picture(request, &thumbnail.image) {
+    if front.redirects.are_off() || deliver::is_current_picture(request, &thumbnail.image) {
         return None;
     }
     let url = place_of_picture(front, request, wish, (mxc, spec), thumbnail).await?;
