@@ -164,7 +164,14 @@ impl Fetcher {
         finished.map_err(FetchError::ours)?;
         let size_bytes = copied.size_bytes;
         self.commit(to_commit(copied, ticket, content.head)).await?;
-        Ok(Stored { key, size_bytes })
+        Ok(Stored { key: self.place_of(&request.mxc, key).await, size_bytes })
+    }
+
+    /// Where the copy is. If the same content was there before, what we have written goes.
+    async fn place_of(&self, mxc: &Mxc, written: Key) -> Key {
+        let record = self.catalog.find(mxc).await.inspect_err(|error| tracing::debug!(%mxc, %error, "no record"));
+        let place = record.ok().flatten().and_then(|record| record.blob_key().ok());
+        place.unwrap_or(written)
     }
 
     /// Tells the orchestrator, over and over, that the fetch is alive, however slow the

@@ -1,6 +1,6 @@
 //! What arrives, and in which pieces.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use futures_util::StreamExt;
 use heliograph_matrix::{
@@ -115,6 +115,22 @@ async fn a_slow_caller_of_large_media_gets_every_byte(way: Way) {
     let content: Vec<u8> = (0..9_000_000_u32).map(|at| u8::try_from(at % 251).unwrap()).collect();
     let expected = content.clone();
     let fixture = Fixture::start(move |_| media(&content)).await.by(way).await;
+
+    let mut slow = fixture.fetch("m1").await.unwrap();
+    let mut read = slow.body.next().await.unwrap().unwrap().to_vec();
+    fixture.settle().await;
+    read.extend(read_all(slow).await.unwrap());
+
+    assert!(read == expected);
+}
+
+/// What was fetched goes then, while the slow one reads it.
+#[actix_rt::test]
+async fn a_slow_caller_of_content_that_was_there_before_gets_every_byte() {
+    let content: Vec<u8> = (0..9_000_000_u32).map(|at| u8::try_from(at % 251).unwrap()).collect();
+    let expected = content.clone();
+    let fixture = Fixture::start(move |_| media(&content)).await;
+    fixture.uploads.shares.store(true, Ordering::SeqCst);
 
     let mut slow = fixture.fetch("m1").await.unwrap();
     let mut read = slow.body.next().await.unwrap().unwrap().to_vec();

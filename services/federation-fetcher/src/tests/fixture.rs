@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -41,6 +41,8 @@ pub(super) struct FakeUploads {
     pub(super) idle_timeout: Mutex<Duration>,
     /// Told of every report that was not refused.
     pub(super) reported: Notify,
+    /// Whether all content was there before.
+    pub(super) shares: AtomicBool,
 }
 
 impl FakeUploads {
@@ -101,6 +103,11 @@ impl UploadService for FakeUploads {
         let key = Key::new(commit.ticket.blob.as_str()).unwrap();
         assert_eq!(self.blobs.size_of(&key).await.unwrap(), commit.size_bytes, "the bytes are durable before");
         self.note("commit");
+        let written = key.clone();
+        let key = if self.shares.load(Ordering::SeqCst) { Key::new("blobs/there-before").unwrap() } else { key };
+        if key != written {
+            self.blobs.copy(&written, &key).await?;
+        }
         let record = MediaRecord {
             schema: MediaRecord::SCHEMA,
             mxc: commit.ticket.mxc,
@@ -118,7 +125,11 @@ impl UploadService for FakeUploads {
             protected: false,
             deleted: None,
         };
-        Ok(self.catalog.create(&record).await?)
+        self.catalog.create(&record).await?;
+        if key != written {
+            self.blobs.delete(&written).await?;
+        }
+        Ok(())
     }
 
     async fn abort(&self, ticket: &Ticket) -> Result<(), Failure> {
@@ -202,6 +213,7 @@ impl Fixture {
             refuse_commit: Mutex::default(),
             idle_timeout: Mutex::new(Duration::from_mins(1)),
             reported: Notify::new(),
+            shares: AtomicBool::new(false),
         });
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let deps = Deps {
