@@ -183,7 +183,7 @@ pub(crate) async fn find_small(
 }
 
 fn key(blob: &str) -> Result<Key, ApiError> {
-    Key::new(blob).map_err(|error| Failure::internal(error.to_string()).into())
+    Ok(Key::new(blob).map_err(Failure::from)?)
 }
 
 /// Whether a part is asked for of content whose size nobody knows yet: where it ends cannot be

@@ -42,15 +42,11 @@ pub(crate) async fn upload(
     let upload = Upload::begin(front, begin).await?;
     // Only now: what is refused for its size costs nothing.
     front.limits.upload_bytes(caller, declared_bytes.unwrap_or(STEP_BYTES)).await?;
-    let writer = front.blobs.begin(&blob_of(upload.ticket())?).await?;
+    let blob = Key::new(upload.ticket().blob.as_str()).map_err(Failure::from)?;
+    let writer = front.blobs.begin(&blob).await?;
     let mut meter = Meter { caller, is_counted: declared_bytes.is_some(), uncounted_bytes: 0 };
     let received = receive(front, upload.ticket(), &mut meter, writer, body).await?;
     upload.finish(received, described).await
-}
-
-/// The key of the blob that is to be written.
-fn blob_of(ticket: &Ticket) -> Result<Key, Failure> {
-    Key::new(ticket.blob.as_str()).map_err(|error| Failure::internal(error.to_string()))
 }
 
 /// More than is taken.

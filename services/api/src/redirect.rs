@@ -239,7 +239,7 @@ async fn place_of_content(
     let what = Redirected {
         mxc: &record.mxc,
         part: Part::File(name),
-        key: Key::new(record.blob.as_str()).ok(),
+        key: record.blob_key().ok(),
         size_bytes: record.size_bytes,
         content_type: record.content_type.as_str(),
         disposition: &disposition,

@@ -137,8 +137,7 @@ impl Fetcher {
             None => self.bounded(deadline, origin_is_late, self.asker.open(request)).await?,
         };
         content.limit(ticket.max_bytes)?;
-        let key =
-            Key::new(ticket.blob.as_str()).map_err(|error| FetchError::ours(Failure::internal(error.to_string())))?;
+        let key = Key::new(ticket.blob.as_str()).map_err(FetchError::ours)?;
         let mut writer = self.blobs.begin(&key).await.map_err(FetchError::ours)?;
         pilot.head(content.head.clone());
         let arrived = AtomicU64::new(0);
@@ -242,7 +241,7 @@ fn media_is_late() -> FetchError {
 }
 
 fn serve_copy(record: &MediaRecord, pilot: &Pilot) -> Result<Stored, FetchError> {
-    let key = Key::new(record.blob.clone()).map_err(|error| FetchError::ours(Failure::internal(error.to_string())))?;
+    let key = record.blob_key().map_err(FetchError::ours)?;
     pilot.head(Head {
         content_type: record.content_type.clone(),
         file_name: record.file_name.clone(),

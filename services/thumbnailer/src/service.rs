@@ -205,7 +205,7 @@ impl Studio {
         };
         let _queued = metrics::Queued::enter();
         let permit = self.wait_for_room(flight).await?;
-        let blob = Key::new(&record.blob).map_err(|error| Failure::internal(error.to_string()))?;
+        let blob = record.blob_key()?;
         let file = self.deps.blobs.get(&blob, self.config.max_source_size.as_u64()).await?;
         metrics::read(file.len());
 

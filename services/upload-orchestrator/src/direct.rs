@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     UploadOrchestrator,
-    actors::upload::{key_of, unwanted},
+    actors::upload::unwanted,
     config::DirectInspection,
     metrics,
     service::{already_has_content, too_large},
@@ -75,6 +75,10 @@ impl UploadOrchestrator {
                         return Err(Failure::unavailable("this id is just being filled: ask again"));
                     }
                     sleep(LOOK_AGAIN).await;
+                }
+                // What was put there goes with the completion that has taken it over.
+                Err(failure) if failure.code == ErrorCode::NothingUploaded && self.is_complete(&request).await? => {
+                    return Ok(());
                 }
                 outcome => return outcome,
             }
@@ -145,7 +149,7 @@ impl UploadOrchestrator {
         ticket: &Ticket,
         content_type: Option<String>,
     ) -> Result<(), Failure> {
-        let blob = key_of(ticket)?;
+        let blob = Key::new(ticket.blob.as_str())?;
         self.alive(ticket, self.shared.blobs.copy(target, &blob)).await?;
         let size_bytes = self.shared.blobs.size_of(&blob).await?;
         if size_bytes > ticket.max_bytes {

@@ -62,7 +62,7 @@ async fn change(shared: &Arc<Shared>, Moderate { mxc, action, moderator }: &Mode
     }
     let verdict = Verdict { by: moderator.clone(), at: shared.clock.now() };
     let Some(changed) = decide(&record, *action, verdict) else { return Ok(false) };
-    let blob = sharing::bytes_of(&record)?;
+    let blob = record.blob_key()?;
     if changed.deleted.is_some() {
         sharing::note_removal(shared, mxc, &blob).await?;
     }
@@ -90,7 +90,7 @@ fn decide(record: &MediaRecord, action: Action, verdict: Verdict) -> Option<Medi
 
 /// A deletion that was interrupted can be asked for again.
 async fn finish_deletion(shared: &Arc<Shared>, record: &MediaRecord, action: Action) -> Result<bool, Failure> {
-    let blob = sharing::bytes_of(record)?;
+    let blob = record.blob_key()?;
     let note = shared.catalog.find_removal(&sharing::blob_id_of(&blob), &record.mxc).await?;
     if action != Action::Delete || note.is_none() {
         return Err(Failure::not_found());
@@ -114,7 +114,7 @@ async fn erase(shared: &Shared, record: &MediaRecord, blob: &Key) -> Result<(), 
 /// bytes after all, only the note goes. True if something is gone.
 pub(crate) async fn finish_removal(shared: &Shared, mxc: &Mxc, blob: &Key) -> Result<bool, CatalogError> {
     let record = shared.catalog.find_now(mxc).await?;
-    if record.as_ref().is_some_and(|record| record.deleted.is_none() && record.blob == blob.as_str()) {
+    if record.as_ref().is_some_and(|record| record.holds(blob)) {
         shared.catalog.forget_removal(&sharing::blob_id_of(blob), mxc).await?;
         return Ok(false);
     }

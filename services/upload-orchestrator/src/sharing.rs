@@ -17,7 +17,7 @@ use heliograph_blobs::Key;
 use heliograph_catalog::{
     CatalogError, MediaRecord, Removal, blob_owner, note_owner, ref_key, refs_prefix, removals_prefix,
 };
-use heliograph_types::{Failure, Mxc, Timestamp};
+use heliograph_types::{Mxc, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -179,7 +179,7 @@ async fn judge(shared: &Shared, note: &Key, blob: &Key) -> Result<Outcome, Catal
 
 async fn is_content_of(shared: &Shared, mxc: &Mxc, blob: &Key) -> Result<bool, CatalogError> {
     let record = shared.catalog.find_now(mxc).await?;
-    Ok(record.is_some_and(|record| record.deleted.is_none() && record.blob == blob.as_str()))
+    Ok(record.is_some_and(|record| record.holds(blob)))
 }
 
 /// Whether the commit that left a reference may still be going on.
@@ -214,9 +214,4 @@ pub(crate) async fn sweep_references(shared: &Shared, written_after: Timestamp) 
 pub(crate) fn blob_id_of(blob: &Key) -> String {
     let name = || blob.as_str().rsplit('/').next().unwrap_or_default().to_owned();
     blob_owner(blob).map_or_else(name, |owner| owner.blob_id)
-}
-
-/// Where the bytes of a record are.
-pub(crate) fn bytes_of(record: &MediaRecord) -> Result<Key, Failure> {
-    record.blob_key().map_err(|error| Failure::internal(error.to_string()))
 }

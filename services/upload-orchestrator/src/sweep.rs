@@ -139,7 +139,7 @@ async fn sweep_below(shared: &Shared, prefix: &Key, since: Timestamp, until: Tim
 async fn sweep_one(shared: &Shared, blob: &Key, owner: &BlobOwner) -> Result<bool, CatalogError> {
     let is_in_progress = owner.blob_id.parse::<BlobId>().is_ok_and(|id| shared.uploads.find(&id).is_some());
     let record = shared.catalog.find_now(&owner.mxc).await?;
-    let is_named = record.is_some_and(|record| record.deleted.is_none() && record.blob == blob.as_str());
+    let is_named = record.is_some_and(|record| record.holds(blob));
     if is_in_progress || is_named {
         return Ok(false);
     }

@@ -88,9 +88,13 @@ impl House {
 
     /// An instance that sees the same deployment through another store.
     fn instance(&self, blobs: Arc<dyn BlobStore>) -> Arc<UploadOrchestrator> {
+        self.instance_with(blobs, UploadsConfig::default())
+    }
+
+    fn instance_with(&self, blobs: Arc<dyn BlobStore>, config: UploadsConfig) -> Arc<UploadOrchestrator> {
         let clock: Arc<dyn Clock> = self.clock.clone();
         let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), Arc::clone(&self.state), clock));
-        self.open_over(blobs, catalog, UploadsConfig::default(), false)
+        self.open_over(blobs, catalog, config, false)
     }
 
     fn open_over(

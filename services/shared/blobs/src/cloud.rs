@@ -73,9 +73,9 @@ impl CloudStore {
     /// Requests run on the runtime that this runs on.
     pub async fn open(bucket: &Bucket, config: &StorageConfig) -> Result<Self, BlobError> {
         let asked = Self::unasked(bucket, config)?.asked(config).await;
-        let failed = |source| BlobError::Failed { key: bucket.name.clone(), source };
-        let has_keys = config::has_keys(bucket, config, &Handle::current()).map_err(failed)?;
-        asked.map_err(|error| if has_keys { error } else { without_keys(error) })
+        // What cannot be built has failed before.
+        let has_keys = || config::has_keys(bucket, config, &Handle::current()).unwrap_or(true);
+        asked.map_err(|error| if has_keys() { error } else { without_keys(error) })
     }
 
     /// The same, but nothing is asked of the bucket: its creates count as checked.

@@ -4,6 +4,8 @@ use std::error::Error;
 
 use heliograph_types::{Failure, StoreName};
 
+use crate::InvalidKey;
+
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -57,6 +59,13 @@ impl BlobError {
             Self::Full => {}
         }
         self
+    }
+}
+
+/// Keys are made by us alone: one that cannot be is a fault of ours.
+impl From<InvalidKey> for Failure {
+    fn from(error: InvalidKey) -> Self {
+        Self::internal(error.to_string())
     }
 }
 

@@ -74,6 +74,11 @@ impl MediaRecord {
         Key::new(self.blob.as_str())
     }
 
+    /// Whether these bytes are its content: it names them, and was not deleted.
+    pub fn holds(&self, blob: &Key) -> bool {
+        self.deleted.is_none() && self.blob == blob.as_str()
+    }
+
     /// Whether the upload with this id has made it.
     pub fn is_of(&self, upload: &str) -> bool {
         self.upload.as_deref() == Some(upload)

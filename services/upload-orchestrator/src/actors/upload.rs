@@ -293,7 +293,7 @@ impl UploadActor {
 
 /// Removes what an upload has stored, and gives back what was set aside for it.
 pub(crate) async fn discard(shared: &Shared, ticket: &Ticket) -> Result<(), Failure> {
-    let blob = key_of(ticket)?;
+    let blob = Key::new(ticket.blob.as_str())?;
     let now = discard_unless_recorded(&*shared.blobs, &shared.catalog, &ticket.mxc, &blob).await?;
     let uploader = ticket.uploader.as_ref();
     shared.accounts.set_right(uploader, &ticket.mxc, ticket.blob_id.as_str(), now.as_deref()).await;
@@ -326,7 +326,7 @@ async fn create_record(
             Some(found) if found.is_of(ticket.blob_id.as_str()) => record = (*found).clone(),
             _ => {
                 if record.blob != ticket.blob {
-                    sharing::release(shared, &mxc, &sharing::bytes_of(&record)?).await;
+                    sharing::release(shared, &mxc, &record.blob_key()?).await;
                 }
                 return Err(crate::service::already_has_content());
             }
@@ -357,7 +357,7 @@ pub(crate) fn unwanted() -> Failure {
 /// No promise without the bytes: of an upload that another actor has owned, nobody knows whether
 /// they were removed.
 async fn check_blob(shared: &Shared, record: &MediaRecord) -> Result<(), Failure> {
-    match shared.blobs.size_of(&sharing::bytes_of(record)?).await {
+    match shared.blobs.size_of(&record.blob_key()?).await {
         Ok(size_bytes) if size_bytes == record.size_bytes => Ok(()),
         Ok(size_bytes) => {
             tracing::error!(mxc = %record.mxc, size_bytes, expected = record.size_bytes, "a blob is not whole");
@@ -365,11 +365,6 @@ async fn check_blob(shared: &Shared, record: &MediaRecord) -> Result<(), Failure
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// The key of the blob that a ticket names.
-pub(crate) fn key_of(ticket: &Ticket) -> Result<Key, Failure> {
-    Key::new(ticket.blob.as_str()).map_err(|error| Failure::internal(error.to_string()))
 }
 
 fn count(event: Event) {

@@ -239,6 +239,28 @@ async fn a_completion_goes_on_without_who_asked_for_it() {
     assert_eq!((house.files("blobs"), house.files("records")), (1, 1));
 }
 
+/// The other one has asked whether the id is filled, and looks for the content when it is gone.
+#[actix::test]
+async fn who_finds_nothing_because_another_has_completed_is_done_too() {
+    let house = House::now();
+    let (gate, gated) = Gate::before(&house.blobs, Step::Stat, "direct/".to_owned());
+    let late = house.instance_with(gated, config());
+    let uploads = house.open(config(), false);
+    let mxc = reserve(&*uploads).await;
+    put(&house, &mxc, b"hello").await;
+
+    let completing = async {
+        drop(gate.reached.acquire().await.unwrap());
+        uploads.complete(complete(&mxc)).await.unwrap();
+        assert_eq!(house.files("direct"), 0);
+        gate.go.add_permits(9);
+    };
+    let (outcome, ()) = tokio::join!(late.complete(complete(&mxc)), completing);
+
+    outcome.unwrap();
+    assert_eq!((house.files("blobs"), house.files("records")), (1, 1));
+}
+
 #[actix::test]
 async fn in_a_bucket_the_url_works_as_long_as_the_id() {
     let server = S3Server::start().await;
