@@ -83,10 +83,10 @@ pub trait FederationService: Send + Sync + 'static {
     async fn find_key(&self, request: FindKey) -> Result<Option<FoundKey>, Failure>;
 
     /// Finds where another server answers: `https://host:port/`, for a client that is sent
-    /// there. Nobody looks whether it does.
+    /// there: its media server, if it names one. Nobody looks whether it does.
     ///
-    /// `BadGateway` for a name that is not that of a host, and for an address that is not
-    /// public; `NotFound` for a name of ours.
+    /// `BadGateway` for a name that is not that of a host, for one that no nameserver knows
+    /// anything of, and for an address that is not public; `NotFound` for a name of ours.
     async fn locate(&self, server_name: &ServerName) -> Result<Url, Failure>;
 }
 

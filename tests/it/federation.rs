@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use futures_util::future::join_all;
+use heliograph_matrix::testing::TestDns;
 use heliograph_tests::{
     Authority, Client, Deployment, Nginx, Request, Server, Setup, Shape, Site, both_shapes, eventually, free_port,
     jpeg, jpeg_size, noise,
@@ -283,6 +284,46 @@ both_shapes! {
         let answer = here.alice().download("named.test/abc").await;
 
         assert!(answer.ok() == file, "the bytes differ");
+    }
+
+    async fn a_name_is_followed_to_where_nameservers_of_our_own_say_and_asked_over_http_2(shape: Shape) {
+        let file = noise(300_000, 6);
+        let origin = Origin::start(file.clone(), Ending::Whole).await;
+        origin.go_on.add_permits(1);
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new(folder.path());
+        let port = free_port();
+        let address = format!("127.2.{}.{}", port >> 8, port & 255);
+        let listen = format!("{address}:{port}");
+        let (certificate, key) = authority.certify("named.test");
+        // Who does not call it by that very name gets nothing.
+        let site = format!(
+            "server {{ listen {listen} ssl http2; ssl_certificate {}; ssl_certificate_key {};\n\
+             if ($http_host != named.test) {{ return 421; }}\n{}}}\n",
+            certificate.display(),
+            key.display(),
+            Site::location("/", &origin.server.address().to_string())
+        );
+        let nginx = folder.path().join("nginx");
+        let _nginx = Nginx::serve(&nginx, &site, &[&listen]).await;
+        let dns = TestDns::start().await;
+        dns.set_addresses("target.test", &[address.parse().unwrap()]);
+        dns.set_services("_matrix-fed._tcp.named.test", &[(10, 0, port, "target.test")], 60);
+        let here = Setup::new(shape)
+            .trusts(&authority.file())
+            .set("federation", "nameservers", vec![dns.address().to_string()])
+            .start()
+            .await;
+
+        let answer = here.alice().download("named.test/abc").await;
+        dns.fail("_matrix-fed._tcp.other.test");
+        let unknown = here.alice().download("other.test/abc").await;
+
+        assert!(answer.ok() == file, "the bytes differ");
+        let log = std::fs::read_to_string(nginx.join("access.log")).unwrap();
+        assert!(log.contains("HTTP/2.0"), "{log}");
+        assert_eq!(unknown.error(), (502, "M_UNKNOWN".to_owned()));
+        assert!(dns.asked().contains(&"AAAA target.test".to_owned()), "{:?}", dns.asked());
     }
 
     async fn addresses_that_are_not_public_are_not_asked(shape: Shape) {

@@ -8,15 +8,15 @@ use std::{
 };
 
 use heliograph_matrix::{
-    Destination, Discovery, FederationConfig, GuardedClient, Reason, SignedRequest, SigningKey, read_body,
-    read_retry_after,
+    Destination, Discovery, FederationConfig, GuardedClient, Refused, Request, SendError, SignedRequest, SigningKey,
+    read_body, read_retry_after,
 };
 use heliograph_proto::Fetch;
 use heliograph_types::{Clock, Failure, Mxc, ServerName, Timestamp};
 use lru::LruCache;
 use reqwest::{
-    RequestBuilder, Response, StatusCode,
-    header::{AUTHORIZATION, HOST, HeaderMap, LOCATION},
+    Response, StatusCode,
+    header::{AUTHORIZATION, HeaderMap, LOCATION},
 };
 use tokio::time::timeout;
 use url::Url;
@@ -28,7 +28,7 @@ use crate::{
 
 const MOST_ERROR_BYTES: usize = 64 << 10;
 const MOST_REDIRECTS: usize = 3;
-/// Origins whose endpoint is remembered, about 100 bytes each.
+/// Servers whose endpoint is remembered, about 100 bytes each.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 const REMEMBER_ENDPOINT: Duration = Duration::from_hours(1);
 
@@ -80,30 +80,46 @@ impl Asker {
         Self { client, discovery, keys, clock, limits, connect_timeout: config.connect_timeout, endpoints }
     }
 
-    /// Asks until the content begins to arrive.
+    /// Asks until the content begins to arrive: the media server that the origin names, if it
+    /// works, or the origin.
     pub(crate) async fn open(&self, request: &Fetch) -> Result<Content, FetchError> {
         let origin = &request.mxc.server_name;
-        let destination = self.discovery.find(origin).await;
-        let destination = destination.map_err(|error| FetchError::nonsense(error.to_string()))?;
-        let first = self.find_endpoint(origin).unwrap_or(Endpoint::Federation);
+        let found = self.discovery.find_for_media(origin).await;
+        let found = found.map_err(|error| FetchError::nonsense(error.to_string()))?;
+        if let Some(media) = &found.media {
+            match self.open_at(request, media).await {
+                Err(error) if error.is_unanswered => {
+                    let reason = error.reason.as_ref().unwrap_or(&error.failure.message);
+                    tracing::info!(%origin, media_server = %media.name(), reason, "a media server does not work");
+                    self.discovery.shun_media_server(origin);
+                }
+                answered => return answered,
+            }
+        }
+        self.open_at(request, &found.usual).await
+    }
+
+    async fn open_at(&self, request: &Fetch, destination: &Destination) -> Result<Content, FetchError> {
+        let server = destination.name();
+        let first = self.find_endpoint(server).unwrap_or(Endpoint::Federation);
         for endpoint in Endpoint::ALL.into_iter().skip_while(|endpoint| *endpoint != first) {
-            if let Some(content) = self.try_endpoint(endpoint, request, &destination).await? {
+            if let Some(content) = self.try_endpoint(endpoint, request, destination).await? {
                 let until = self.clock.now() + REMEMBER_ENDPOINT;
-                self.endpoints().put(origin.clone(), (endpoint, until));
+                self.endpoints().put(server.clone(), (endpoint, until));
                 return Ok(content);
             }
         }
-        self.endpoints().pop(origin);
-        Err(FetchError::nonsense("the other server knows no endpoint for media"))
+        self.endpoints().pop(server);
+        Err(FetchError::nonsense("the other server knows no endpoint for media").unanswered())
     }
 
     fn endpoints(&self) -> std::sync::MutexGuard<'_, LruCache<ServerName, (Endpoint, Timestamp)>> {
         self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find_endpoint(&self, origin: &ServerName) -> Option<Endpoint> {
+    fn find_endpoint(&self, server: &ServerName) -> Option<Endpoint> {
         let now = self.clock.now();
-        self.endpoints().get(origin).filter(|(_, until)| now < *until).map(|(endpoint, _)| *endpoint)
+        self.endpoints().get(server).filter(|(_, until)| now < *until).map(|(endpoint, _)| *endpoint)
     }
 
     /// `None` if the endpoint is unknown there.
@@ -159,12 +175,12 @@ impl Asker {
     ) -> Result<(Url, Response), FetchError> {
         let target = endpoint.target(&request.mxc, request.timeout);
         let url = destination.url(&target).map_err(|error| FetchError::nonsense(error.to_string()))?;
-        let mut builder = self.get(url.clone())?.header(HOST, &destination.host_header);
+        let mut asked = self.client.get_from(destination, &target).map_err(refused)?;
         if endpoint == Endpoint::Federation {
-            builder = builder.header(AUTHORIZATION, self.authorization(request, &target)?);
+            asked = asked.header(AUTHORIZATION, &self.authorization(request, &target)?);
         }
         // The origin may wait for the upload as long as it was told to.
-        Ok((url, self.head_of(builder, request.timeout).await?))
+        Ok((url, self.head_of(asked, request.timeout).await?))
     }
 
     fn authorization(&self, Fetch { tenant, mxc, .. }: &Fetch, target: &str) -> Result<String, FetchError> {
@@ -174,22 +190,22 @@ impl Asker {
         Ok(signed.sign(key))
     }
 
-    fn get(&self, url: Url) -> Result<RequestBuilder, FetchError> {
-        self.client.get(url).map_err(|refused| FetchError::refused(refused.to_string()))
-    }
-
-    async fn head_of(&self, builder: RequestBuilder, wait: Duration) -> Result<Response, FetchError> {
+    async fn head_of(&self, request: Request, wait: Duration) -> Result<Response, FetchError> {
         let patience = self.connect_timeout + self.limits.read_timeout + wait;
-        let response = timeout(patience, builder.send()).await;
+        let response = timeout(patience, request.send()).await;
         let response = response.map_err(|_| FetchError::origin("no answer"))?;
-        response.map_err(|error| FetchError::origin(Reason(&error).to_string()))
+        response.map_err(|error| match error {
+            SendError::Refused(error) => refused(error),
+            SendError::Encoded => FetchError::nonsense(error.to_string()).unanswered(),
+            error => FetchError::origin(error.to_string()),
+        })
     }
 
     /// Gets a URL that an origin named, without anything that proves who we are. `None` if
     /// it is not 200 in the end.
     async fn follow(&self, mut url: Url) -> Result<Option<Response>, FetchError> {
         for _ in 0..=MOST_REDIRECTS {
-            let response = self.head_of(self.get(url.clone())?, Duration::ZERO).await?;
+            let response = self.head_of(self.client.get(url.clone()).map_err(refused)?, Duration::ZERO).await?;
             if response.status() == StatusCode::OK {
                 return Ok(Some(response));
             }
@@ -199,6 +215,11 @@ impl Asker {
         }
         Ok(None)
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
+fn refused(refused: Refused) -> FetchError {
+    FetchError::refused(refused.to_string())
 }
 
 fn redirect_target(from: &Url, headers: &HeaderMap) -> Option<Url> {

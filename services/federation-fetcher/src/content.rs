@@ -6,7 +6,7 @@ use bytes::Bytes;
 use heliograph_matrix::Reason;
 use heliograph_types::ContentType;
 use reqwest::{
-    Response,
+    Response, Version,
     header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING},
 };
 use tokio::time::timeout;
@@ -158,7 +158,7 @@ fn last_events(parser: &mut Parser, body: &Body) -> Result<Vec<Event>, FetchErro
 }
 
 fn bad_multipart(error: InvalidMultipart) -> FetchError {
-    FetchError::nonsense(format!("the answer of the other server is malformed: {error}"))
+    FetchError::nonsense(format!("the answer of the other server is malformed: {error}")).unanswered()
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -192,7 +192,9 @@ impl Body {
             return Err(FetchError::too_large());
         }
         let read_timeout = limits.read_timeout;
-        let is_framed = response.content_length().is_some() || is_chunked(response.headers());
+        let is_framed = response.content_length().is_some()
+            || is_chunked(response.headers())
+            || response.version() == Version::HTTP_2;
         Ok(Self { response, read_timeout, bytes_left, is_framed, is_over: false, was_finished: false })
     }
 

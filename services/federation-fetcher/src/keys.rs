@@ -6,13 +6,11 @@ use std::{
     time::Duration,
 };
 
-use heliograph_matrix::{
-    Discovery, Flights, GuardedClient, KeyDocument, KeyId, MOST_KEY_DOCUMENT_BYTES, Reason, read_body,
-};
+use heliograph_matrix::{Discovery, Flights, GuardedClient, KeyDocument, KeyId, MOST_KEY_DOCUMENT_BYTES, read_body};
 use heliograph_proto::FoundKey;
 use heliograph_types::{Clock, ErrorCode, Failure, ServerName, Timestamp};
 use lru::LruCache;
-use reqwest::{StatusCode, header::HOST};
+use reqwest::StatusCode;
 use tokio::{runtime::Handle, sync::Semaphore, task::JoinHandle, time::timeout};
 use tokio_util::task::TaskTracker;
 
@@ -152,10 +150,8 @@ impl KeyFinder {
 
     async fn fetch(&self, server_name: &ServerName) -> Result<KeyDocument, String> {
         let destination = self.discovery.find(server_name).await.map_err(|error| error.to_string())?;
-        let url = destination.url("/_matrix/key/v2/server").map_err(|error| error.to_string())?;
-        let request = self.client.get(url).map_err(|error| error.to_string())?;
-        let response = request.header(HOST, &destination.host_header).send().await;
-        let response = response.map_err(|error| Reason(&error).to_string())?;
+        let request = self.client.get_from(&destination, "/_matrix/key/v2/server");
+        let response = request.map_err(|error| error.to_string())?.send().await.map_err(|error| error.to_string())?;
         if response.status() != StatusCode::OK {
             return Err(format!("answered {}", response.status()));
         }

@@ -10,6 +10,7 @@ use actix_rt::ArbiterHandle;
 use async_trait::async_trait;
 use heliograph_blobs::BlobStore;
 use heliograph_catalog::Catalog;
+use heliograph_leases::State;
 use heliograph_matrix::{Discovery, FederationConfig, GuardedClient, RemoteMediaMode, SigningKey};
 use heliograph_proto::{FederationService, Fetch, FindKey, FoundKey, RemoteMedia, UploadService};
 use heliograph_types::{Clock, ErrorCode, Failure, ServerName};
@@ -22,6 +23,7 @@ use crate::{
     ask::Asker,
     fetch::Fetcher,
     keys::KeyFinder,
+    verdict::OUT_OF_REACH,
 };
 
 /// What the fetcher works with.
@@ -34,6 +36,8 @@ pub struct Deps {
     pub uploads: Arc<dyn UploadService>,
     /// The names we sign for, each with its key. They are never asked for media.
     pub keys: HashMap<ServerName, SigningKey>,
+    /// What all instances share: where servers are.
+    pub state: State,
     /// The way out.
     pub client: GuardedClient,
     /// The time.
@@ -69,8 +73,8 @@ impl FederationFetcher {
     /// Starts with `config`, inside the runtime on which fetches are to run. The limits of
     /// connections are those of `deps.client`.
     pub fn start(config: FederationConfig, deps: Deps) -> Arc<Self> {
-        let Deps { blobs, catalog, uploads, keys, client, clock, arbiters, tasks, shutdown } = deps;
-        let discovery = Arc::new(Discovery::new(client.clone(), Arc::clone(&clock)));
+        let Deps { blobs, catalog, uploads, keys, state, client, clock, arbiters, tasks, shutdown } = deps;
+        let discovery = Arc::new(Discovery::new(client.clone(), Arc::clone(&clock), state));
         let runtime = Handle::current();
         let key_finder =
             KeyFinder::new(client.clone(), Arc::clone(&discovery), Arc::clone(&clock), tasks.clone(), runtime.clone());
@@ -127,11 +131,13 @@ impl FederationService for FederationFetcher {
         if self.is_own(server_name) {
             return Err(Failure::not_found());
         }
-        let nowhere = |reason: String| Failure::new(ErrorCode::BadGateway, reason);
-        let base = self.discovery.find(server_name).await.map_err(|error| nowhere(error.to_string()))?.base;
+        let base = self.discovery.locate(server_name).await;
         // Nobody is sent into a network that is not public.
-        self.client.check(&base).map_err(|refused| nowhere(refused.to_string()))?;
-        Ok(base)
+        let checked = base.and_then(|base| self.client.check(&base).map(|()| base).map_err(|error| error.to_string()));
+        checked.map_err(|reason| {
+            tracing::info!(%server_name, reason, "a server cannot be located");
+            Failure::new(ErrorCode::BadGateway, OUT_OF_REACH)
+        })
     }
 }
 

@@ -6,4 +6,5 @@ mod keys;
 mod legacy;
 mod life;
 mod locate;
+mod media_server;
 mod refusals;

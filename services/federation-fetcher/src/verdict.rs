@@ -33,24 +33,26 @@ pub(crate) struct FetchError {
     pub(crate) blame: Blame,
     /// What the failure does not say; for the log alone.
     pub(crate) reason: Option<String>,
+    /// Whether no Matrix server answered: another one, if there is one, may be asked.
+    pub(crate) is_unanswered: bool,
 }
 
 impl FetchError {
     pub(crate) fn new(blame: Blame, code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { failure: Failure::new(code, message), blame, reason: None }
+        Self { failure: Failure::new(code, message), blame, reason: None, is_unanswered: false }
     }
 
     /// The origin cannot be reached, or does not answer.
     pub(crate) fn origin(reason: impl Into<String>) -> Self {
         let reason = Some(reason.into());
-        Self { reason, ..Self::new(Blame::Origin, ErrorCode::BadGateway, OUT_OF_REACH) }
+        Self { reason, ..Self::new(Blame::Origin, ErrorCode::BadGateway, OUT_OF_REACH) }.unanswered()
     }
 
     /// The origin began to answer and did not come to an end. That may be this medium alone;
     /// an origin that is gone is noticed at the next question.
     pub(crate) fn broke_off(reason: impl Into<String>) -> Self {
         let reason = Some(reason.into());
-        Self { reason, ..Self::nonsense("the other server broke off its answer") }
+        Self { reason, ..Self::nonsense("the other server broke off its answer") }.unanswered()
     }
 
     /// The medium is somewhere we do not connect to.
@@ -63,6 +65,11 @@ impl FetchError {
         Self::new(Blame::Media, ErrorCode::BadGateway, message)
     }
 
+    /// Whatever came was not from a Matrix server.
+    pub(crate) fn unanswered(self) -> Self {
+        Self { is_unanswered: true, ..self }
+    }
+
     /// Larger than we take.
     pub(crate) fn too_large() -> Self {
         let message = "the media of the other server is larger than is accepted here";
@@ -71,7 +78,7 @@ impl FetchError {
 
     /// Something of ours failed.
     pub(crate) fn ours(failure: impl Into<Failure>) -> Self {
-        Self { failure: failure.into(), blame: Blame::Ours, reason: None }
+        Self { failure: failure.into(), blame: Blame::Ours, reason: None, is_unanswered: false }
     }
 }
 
@@ -89,12 +96,17 @@ struct ErrorAnswer {
     errcode: String,
 }
 
+/// The error of Matrix in a body, if it is one.
+fn read_errcode(body: &[u8]) -> Option<String> {
+    serde_json::from_slice(body).ok().map(|ErrorAnswer { errcode }| errcode)
+}
+
 /// How long an origin that says "too much" without a time is left alone.
 const DEFAULT_THROTTLE: Duration = Duration::from_secs(30);
 
 /// Reads an answer that is neither content nor a redirect to it.
 pub(crate) fn judge(status: u16, body: &[u8], retry_after: Option<Duration>) -> Refusal {
-    let errcode = serde_json::from_slice(body).ok().map(|ErrorAnswer { errcode }| errcode);
+    let errcode = read_errcode(body);
     let gateway = |blame| FetchError::new(blame, ErrorCode::BadGateway, format!("the other server answered {status}"));
     let refusal = match (status, errcode.as_deref()) {
         // The specification says 404 or 405; old servers say 400, proxies in front of them
@@ -113,7 +125,7 @@ pub(crate) fn judge(status: u16, body: &[u8], retry_after: Option<Duration>) -> 
         (500.., _) => gateway(Blame::Origin),
         _ => gateway(Blame::Media),
     };
-    Refusal::Final(refusal)
+    Refusal::Final(if errcode.is_some() { refusal } else { refusal.unanswered() })
 }
 
 #[cfg(test)]
@@ -169,6 +181,18 @@ mod tests {
         for error in [FetchError::broke_off("reset"), FetchError::nonsense("late"), FetchError::refused("private")] {
             assert_eq!((error.blame, error.failure.code), (Blame::Media, ErrorCode::BadGateway));
         }
+    }
+
+    #[test]
+    fn only_an_error_of_matrix_is_an_answer() {
+        for (status, body, expected) in
+            [(404, r#"{"errcode":"M_NOT_FOUND"}"#, false), (502, "<html>", true), (403, "{}", true), (410, "", true)]
+        {
+            let Refusal::Final(error) = judge(status, body.as_bytes(), None) else { panic!("final") };
+            assert_eq!(error.is_unanswered, expected, "{status} {body}");
+        }
+        assert!(FetchError::origin("no answer").is_unanswered && FetchError::refused("private").is_unanswered);
+        assert!(!FetchError::too_large().is_unanswered);
     }
 
     #[test]

@@ -235,7 +235,7 @@ async fn fly(work: &Work, request: &Fetch, pilot: &Pilot) -> Result<Stored, Fetc
     let label = result.as_ref().map(|stored| stored.size_bytes).map_err(|error| &error.failure);
     metrics::fetch_ended(label, began_at.elapsed());
     if let Err(error) = &result {
-        let FetchError { failure, blame, reason } = error;
+        let FetchError { failure, blame, reason, .. } = error;
         tracing::info!(mxc = %request.mxc, code = %failure.code, ?blame, reason, "fetch failed: {failure}");
     }
     result

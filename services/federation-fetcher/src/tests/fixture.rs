@@ -202,7 +202,7 @@ impl Fixture {
         let blobs: Arc<dyn BlobStore> = Arc::new(LocalStore::open(folder.path(), &StorageConfig::default()).unwrap());
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
         let state = Arc::new(EmbeddedState::in_memory(clock.clone()).unwrap());
-        let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), state, clock.clone()));
+        let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), state.clone(), clock.clone()));
         let uploads = Arc::new(FakeUploads {
             catalog: Arc::clone(&catalog),
             blobs: Arc::clone(&blobs),
@@ -221,6 +221,7 @@ impl Fixture {
             catalog: Arc::clone(&catalog),
             uploads: uploads.clone(),
             keys: HashMap::from([(us(), our_key())]),
+            state,
             client,
             clock: clock.clone() as Arc<dyn Clock>,
             arbiters: vec![Arbiter::new().handle(), Arbiter::new().handle()],

@@ -4,7 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use anyhow::Context;
 use heliograph_federation_fetcher::FederationFetcher;
-use heliograph_matrix::{GuardedClient, SigningKey, SystemLookup};
+use heliograph_leases::State;
+use heliograph_matrix::{GuardedClient, Resolver, SigningKey};
 use heliograph_proto::{FederationService, ThumbnailService, UploadService};
 use heliograph_thumbnailer::Thumbnailer;
 use heliograph_types::ServerName;
@@ -45,12 +46,14 @@ pub(super) fn build_federation(
     uploads: Arc<dyn UploadService>,
 ) -> anyhow::Result<Arc<dyn FederationService>> {
     let config = parts.settings.federation.clone();
-    let client = GuardedClient::new(&config, Arc::new(SystemLookup)).context("federation.ca_file")?;
+    let lookup = Arc::new(Resolver::new(&config.nameservers));
+    let client = GuardedClient::new(&config, lookup).context("[federation]")?;
     let deps = heliograph_federation_fetcher::Deps {
         blobs: Arc::clone(&parts.blobs),
         catalog: Arc::clone(&parts.catalog),
         uploads,
         keys: collect_keys(tenants),
+        state: State::clone(&parts.state),
         client,
         clock: Arc::clone(&parts.clock),
         arbiters: parts.life.arbiters.handles(),

@@ -4,10 +4,10 @@ mod well_known;
 
 use std::{sync::Arc, time::Duration};
 
-use heliograph_leases::EmbeddedState;
+use heliograph_leases::{EmbeddedState, State};
 use heliograph_matrix::{
     AskedHomeservers, AuthError, Discovery, GuardedClient, Homeserver, HomeserverConfig, Homeservers, KeyDocument,
-    Presented, SigningKey, SystemLookup, TokenChecker, Whoami, WhoamiDeps, ask_for_keys, fetch_public_keys,
+    Presented, Resolver, SigningKey, TokenChecker, Whoami, WhoamiDeps, ask_for_keys, fetch_public_keys,
 };
 use heliograph_types::{Clock, Finding, Secret, SystemClock, Trial};
 use serde_json::Value;
@@ -52,6 +52,7 @@ struct Bench {
     asked: AskedHomeservers,
     tokens: Whoami,
     public: GuardedClient,
+    state: State,
     shutdown: CancellationToken,
 }
 
@@ -65,10 +66,11 @@ impl Bench {
     fn open(config: &HomeserverConfig, settings: &Settings) -> anyhow::Result<Self> {
         let homeserver = homeserver(config)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let state: State = Arc::new(EmbeddedState::in_memory(Arc::clone(&clock))?);
         let shutdown = CancellationToken::new();
         let deps = WhoamiDeps {
             max_remembered_tokens: config.max_remembered_tokens,
-            state: Arc::new(EmbeddedState::in_memory(Arc::clone(&clock))?),
+            state: Arc::clone(&state),
             clock: Arc::clone(&clock),
             runtime: Handle::current(),
             tasks: TaskTracker::new(),
@@ -78,8 +80,12 @@ impl Bench {
             config: config.clone(),
             asked: AskedHomeservers::new(vec![homeserver.clone()], clock, Handle::current()),
             tokens: Whoami::new(vec![homeserver.clone()], deps),
-            public: GuardedClient::new(&settings.federation, Arc::new(SystemLookup))?,
+            public: GuardedClient::new(
+                &settings.federation,
+                Arc::new(Resolver::new(&settings.federation.nameservers)),
+            )?,
             homeserver,
+            state,
             shutdown,
         })
     }
@@ -195,7 +201,7 @@ async fn look_at_key(bench: &Bench) -> Finding {
 }
 
 async fn fetch_from_outside(bench: &Bench) -> Result<KeyDocument, String> {
-    let discovery = Discovery::new(bench.public.clone(), Arc::new(SystemClock));
+    let discovery = Discovery::new(bench.public.clone(), Arc::new(SystemClock), Arc::clone(&bench.state));
     let fetched = fetch_public_keys(&bench.homeserver, &bench.public, &discovery, SystemClock.now());
     timeout(PATIENCE, fetched).await.unwrap_or_else(|_| Err("timed out".to_owned()))
 }

@@ -4,6 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use heliograph_leases::check_redis_url;
 use heliograph_matrix::HomeserverConfig;
+use heliograph_matrix::check_proxy;
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -34,6 +35,9 @@ pub(super) fn find(settings: &Settings, role: Role) -> Found {
     }
     if let Some(Err(error)) = settings.state.redis_url.as_ref().map(check_redis_url) {
         found.push(("state.redis_url".to_owned(), format!("must be a URL such as redis://host:6379/0: {error}")));
+    }
+    if let Some(Err(error)) = settings.federation.proxy.as_ref().map(check_proxy) {
+        found.push(("federation.proxy".to_owned(), error.to_string()));
     }
     check_common(settings, &mut found);
     found.extend(stores::contradictions(settings));
@@ -316,6 +320,16 @@ mod tests {
     fn what_is_doubled_begins_below_its_bound() {
         assert_eq!(keys("[federation]\nbackoff_min = \"11m\"", Role::Serve), ["federation.backoff_min"]);
         assert_eq!(keys("[federation]\nbackoff_min = \"10m\"", Role::Serve), [""; 0]);
+    }
+
+    #[test]
+    fn a_proxy_that_is_none_is_told_without_its_password() {
+        let file = "[federation]\nproxy = \"ftp://user:hidden@proxy\"";
+
+        let problems = Settings::load(file, [], &[], Role::Serve).unwrap_err().to_string();
+
+        assert_eq!(keys(file, Role::Serve), ["federation.proxy"]);
+        assert!(problems.contains("socks5://") && !problems.contains("hidden"), "{problems}");
     }
 
     #[test]

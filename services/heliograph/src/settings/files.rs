@@ -1,8 +1,8 @@
 //! The files that settings name: whether they can be used, before anything starts.
 
-use std::{fmt::Display, path::Path, sync::Arc};
+use std::{fmt::Display, path::Path};
 
-use heliograph_matrix::{GuardedClient, SigningKey, SystemLookup, build_homeserver_client};
+use heliograph_matrix::{SigningKey, build_homeserver_client, check_authorities};
 
 use super::{Found, Settings, homeserver_key, stores};
 use crate::cli::Role;
@@ -25,9 +25,8 @@ pub(super) fn find_unusable(settings: &Settings, role: Role) -> Found {
         }
     }
     if asks_strangers(role) {
-        let federation = &settings.federation;
-        let attempt = |_: &Path| failure(GuardedClient::new(federation, Arc::new(SystemLookup)));
-        check("federation.ca_file".to_owned(), federation.ca_file.as_deref(), &attempt);
+        let ca_file = settings.federation.ca_file.as_deref();
+        check("federation.ca_file".to_owned(), ca_file, &|path| failure(check_authorities(path)));
     }
     if role == Role::Edge {
         let ca_file = settings.edge.ca_file.as_deref();

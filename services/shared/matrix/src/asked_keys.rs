@@ -29,10 +29,9 @@ pub async fn fetch_public_keys(
     now: Timestamp,
 ) -> Result<KeyDocument, String> {
     let destination = discovery.find(&homeserver.server_name).await.map_err(|error| error.to_string())?;
-    let url = destination.url("/_matrix/key/v2/server").map_err(|error| error.to_string())?;
-    let request = client.get(url).map_err(|error| error.to_string())?;
-    let response = request.header("host", destination.host_header).send().await;
-    read(homeserver, response.map_err(|error| Reason(&error).to_string())?, now).await
+    let request = client.get_from(&destination, "/_matrix/key/v2/server").map_err(|error| error.to_string())?;
+    let response = request.send().await.map_err(|error| error.to_string())?;
+    read(homeserver, response, now).await
 }
 
 async fn read(homeserver: &Homeserver, response: Response, now: Timestamp) -> Result<KeyDocument, String> {

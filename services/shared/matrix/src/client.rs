@@ -1,21 +1,18 @@
-//! The HTTP clients: one for our homeserver, one that is guarded for everybody else.
+//! The HTTP clients for what is the operator's own, and what they share with the way out.
 
 use std::{error::Error, fmt, fs, io, path::Path, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{ClientBuilder, RequestBuilder, Response, redirect};
+use reqwest::{ClientBuilder, Response, redirect};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
-use url::Url;
 
-use crate::{
-    AddressPolicy, FederationConfig, HomeserverConfig, Refused,
-    guard::{GuardedResolver, Lookup},
-};
+use crate::HomeserverConfig;
 
-const USER_AGENT: &str = concat!("heliograph/", env!("CARGO_PKG_VERSION"));
+/// How we call ourselves.
+pub(crate) const NAME: &str = concat!("heliograph/", env!("CARGO_PKG_VERSION"));
 /// Of more headers no honest server has need.
 const MOST_HEADERS: usize = 100;
 /// Unused connections are kept for the next request to the same server.
@@ -33,6 +30,9 @@ pub enum ClientError {
         /// Why.
         reason: String,
     },
+    /// The URL of the proxy is none. It is not shown: there may be a password in it.
+    #[error("must be a URL such as http://proxy:3128 or socks5://proxy:1080: {0}")]
+    BadProxy(String),
     /// The TLS library refuses.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
@@ -52,49 +52,11 @@ pub fn build_core_client(ca_file: Option<&Path>, connect_timeout: Duration) -> R
     Ok(plain_client(ca_file, connect_timeout)?.http1_only().build()?)
 }
 
-/// The client for strangers: HTTPS alone, and no address that is not public. That is
-/// checked for every request, so redirects are to be followed by asking again. Callers
-/// bound how long they wait for an answer: some answers are slow by intent.
-#[derive(Debug, Clone)]
-pub struct GuardedClient {
-    client: reqwest::Client,
-    policy: Arc<AddressPolicy>,
-}
-
-impl GuardedClient {
-    /// The client with the limits of `config`; names are found by `lookup`.
-    pub fn new(config: &FederationConfig, lookup: Arc<dyn Lookup>) -> Result<Self, ClientError> {
-        let policy = AddressPolicy::new(config.allow_addresses.clone(), config.deny_addresses.clone());
-        let policy = Arc::new(policy);
-        let client = plain_client(config.ca_file.as_deref(), config.connect_timeout)?
-            // The Host header of federation has no port, which HTTP/2 cannot say here.
-            .http1_only()
-            .https_only(true)
-            .dns_resolver(GuardedResolver::new(Arc::clone(&policy), lookup))
-            .build()?;
-        Ok(Self { client, policy })
-    }
-
-    /// A GET request. Its answer may be a redirect: nothing is followed.
-    pub fn get(&self, url: Url) -> Result<RequestBuilder, Refused> {
-        self.check(&url)?;
-        Ok(self.client.get(url))
-    }
-
-    /// Refuses what `get` refuses.
-    pub fn check(&self, url: &Url) -> Result<(), Refused> {
-        if url.scheme() != "https" {
-            return Err(Refused(format!("{}: only https is spoken, and that", url.scheme())));
-        }
-        self.policy.check_literal(url)
-    }
-}
-
 /// What both clients have in common.
 fn plain_client(ca_file: Option<&Path>, connect_timeout: Duration) -> Result<ClientBuilder, ClientError> {
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls_config(ca_file)?)
-        .user_agent(USER_AGENT)
+        .user_agent(NAME)
         .redirect(redirect::Policy::none())
         .referer(false)
         .no_proxy()
@@ -104,7 +66,8 @@ fn plain_client(ca_file: Option<&Path>, connect_timeout: Duration) -> Result<Cli
         .tcp_nodelay(true))
 }
 
-fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, ClientError> {
+/// TLS 1.2 and newer, with the authorities of the system and those of the file.
+pub(crate) fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, ClientError> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {
@@ -117,6 +80,11 @@ fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, ClientError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Refuses a file of certificate authorities that cannot be used.
+pub fn check_authorities(path: &Path) -> Result<(), ClientError> {
+    read_authorities(path).map(drop)
 }
 
 fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {

@@ -1,6 +1,6 @@
 //! Settings of what we ask homeservers and of how we go out to strangers.
 
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
 use heliograph_types::{Secret, ServerName};
@@ -112,7 +112,19 @@ heliograph_settings::settings! {
         pub allow_addresses: Vec<IpNet> = Vec::new(),
         /// Address ranges never to connect to, besides all that are not public.
         pub deny_addresses: Vec<IpNet> = Vec::new(),
-        /// How long a connection to another server, TLS included, may take.
+        /// Nameservers, such as `127.0.0.1:53`. If there are any, they are asked for everything,
+        /// and neither those of the system nor `/etc/hosts` counts. If there are none, addresses
+        /// come from the system, and SRV records from the nameservers that `/etc/resolv.conf`
+        /// has at start.
+        pub nameservers: Vec<SocketAddr> = Vec::new(),
+        /// A proxy that every connection to other servers goes through, such as
+        /// `http://user:password@proxy.example.org:3128` (which must allow `CONNECT`) or
+        /// `socks5://10.0.0.1:1080`. It looks names up, so it must refuse addresses that are
+        /// not public: from here only those that are written out are seen. SRV records are
+        /// still asked for here; if no nameserver answers, it is as if there were none. No
+        /// proxy is ever taken from the environment.
+        pub proxy: Option<Secret<String>> = None,
+        /// How long finding a name, connecting to another server, and TLS may take together.
         pub connect_timeout: Duration = Duration::from_secs(10),
         /// How long another server may send nothing before it counts as gone.
         pub read_timeout: Duration = Duration::from_secs(20),
@@ -122,7 +134,7 @@ heliograph_settings::settings! {
         /// `M_TOO_LARGE` and not stored.
         pub max_bytes: ByteSize = ByteSize::mib(100),
         /// Fetches in progress on one node; more are refused with `M_LIMIT_EXCEEDED`. Each
-        /// holds up to 5 MiB in memory, and what an upload in progress does
+        /// holds up to 7 MiB in memory, and what an upload in progress does
         /// (`storage.write_chunk_size`).
         pub max_fetches: NonZeroUsize = FETCHES,
         /// Fetches in progress from one origin.

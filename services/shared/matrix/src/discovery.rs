@@ -1,49 +1,73 @@
-//! Where a server is: server name resolution (Server-Server API).
+//! Where a server is: server name resolution (Server-Server API), and which server has its
+//! media (MSC3859).
 //!
-//! Owns the cache of well-known answers. SRV records are not asked yet: `Discovery::by_name`
-//! is where they come in.
+//! Owns what is remembered of well-known answers, in this process and for all that share
+//! their state. The steps after that are taken where connections are opened.
+
+mod memory;
 
 use std::{
-    net::IpAddr,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use heliograph_leases::State;
 use heliograph_types::{Clock, ServerName, Timestamp};
 use lru::LruCache;
 use url::Url;
 
+use self::memory::{Remembered, next_entry};
 use crate::{
     Flights, GuardedClient,
-    well_known::{self, Answer},
+    egress::{DEFAULT_PORT, Host},
+    metrics, well_known,
 };
 
-/// Where federation is spoken unless something else is said.
-const DEFAULT_PORT: u16 = 8448;
 /// Well-known answers remembered, about 200 bytes each.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
-/// The first failure is believed for this long, each further one for twice as long.
-const FIRST_FAILURE: Duration = Duration::from_mins(1);
-const LONGEST_FAILURE: Duration = Duration::from_hours(1);
-/// How much longer a good answer is used while its server fails to repeat it.
-const STALE: Duration = Duration::from_hours(1);
+/// Media servers that did not work, about 100 bytes each.
+const SHUNNED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+/// How long one is left alone.
+const SHUN_FOR: Duration = Duration::from_mins(15);
 
-/// Where to send a request for a server.
+/// A server to send requests to: a name by which it is looked for, without well-known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
-    /// `https://host:port/`. The host is the name in the certificate.
-    pub base: Url,
-    /// The `Host` header, which has a port only if the name has one.
-    pub host_header: String,
+    name: ServerName,
+    host: Host,
 }
 
 impl Destination {
-    /// The URL of a path and query, taken as they are.
-    pub fn url(&self, target: &str) -> Result<Url, url::ParseError> {
-        let target = target.strip_prefix('/').unwrap_or(target);
-        format!("{}{target}", self.base).parse()
+    /// The server that has this very name.
+    pub fn new(name: ServerName) -> Result<Self, InvalidHost> {
+        let host = Host::read(name.host()).ok_or_else(|| InvalidHost(name.to_string()))?;
+        Ok(Self { name, host })
     }
+
+    /// The `Host` header, which has a port only if the name has one.
+    pub fn name(&self) -> &ServerName {
+        &self.name
+    }
+
+    /// The URL of a path and query, to which redirects may be relative.
+    pub fn url(&self, target: &str) -> Result<Url, url::ParseError> {
+        let (host, port) = (self.name.host(), self.name.port().unwrap_or(DEFAULT_PORT));
+        format!("https://{host}:{port}{target}").parse()
+    }
+
+    pub(crate) fn host(&self) -> Host {
+        self.host.clone()
+    }
+}
+
+/// Where to ask for media.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destinations {
+    /// The server that says it has them (MSC3859). It may turn out not to work.
+    pub media: Option<Destination>,
+    /// Where everything else is asked, and media too if there is no other place.
+    pub usual: Destination,
 }
 
 /// The name cannot be that of a host.
@@ -51,21 +75,14 @@ impl Destination {
 #[error("{0} cannot be reached: its name is not that of a host")]
 pub struct InvalidHost(String);
 
-#[derive(Debug, Clone)]
-struct Remembered {
-    delegate: Option<ServerName>,
-    believed_until: Timestamp,
-    /// A good answer outlives failures to repeat it until then.
-    usable_until: Timestamp,
-    failures: u32,
-}
-
 /// Finds servers.
 pub struct Discovery {
     client: GuardedClient,
     clock: Arc<dyn Clock>,
+    state: State,
     remembered: Mutex<LruCache<String, Remembered>>,
-    flights: Flights<String, Option<ServerName>>,
+    shunned: Mutex<LruCache<ServerName, Timestamp>>,
+    flights: Flights<String, Remembered>,
 }
 
 impl std::fmt::Debug for Discovery {
@@ -75,73 +92,78 @@ impl std::fmt::Debug for Discovery {
 }
 
 impl Discovery {
-    /// Asks with `client`.
-    pub fn new(client: GuardedClient, clock: Arc<dyn Clock>) -> Self {
-        Self { client, clock, remembered: Mutex::new(LruCache::new(REMEMBERED)), flights: Flights::default() }
+    /// Asks with `client`; answers are shared through `state`.
+    pub fn new(client: GuardedClient, clock: Arc<dyn Clock>, state: State) -> Self {
+        let (remembered, shunned) = (Mutex::new(LruCache::new(REMEMBERED)), Mutex::new(LruCache::new(SHUNNED)));
+        Self { client, clock, state, remembered, shunned, flights: Flights::default() }
     }
 
     /// Where to send requests for `server_name`.
     pub async fn find(&self, server_name: &ServerName) -> Result<Destination, InvalidHost> {
-        if is_address(server_name) || server_name.port().is_some() {
-            return Self::by_name(server_name);
+        Ok(self.find_for_media(server_name).await?.usual)
+    }
+
+    /// Where to send requests for media of `server_name`.
+    pub async fn find_for_media(&self, server_name: &ServerName) -> Result<Destinations, InvalidHost> {
+        let own = Destination::new(server_name.clone())?;
+        if matches!(own.host, Host::Address(_)) || server_name.port().is_some() {
+            return Ok(Destinations { media: None, usual: own });
         }
-        let delegate = self.find_delegate(server_name.host()).await;
-        Self::by_name(delegate.as_ref().unwrap_or(server_name))
+        let Remembered { delegate, media_server, .. } = self.find_answer(server_name.host()).await;
+        let usual = delegate.map(Destination::new).transpose()?.unwrap_or(own);
+        let media = media_server.filter(|_| !self.is_shunned(server_name)).map(Destination::new).transpose()?;
+        // To ask the same server twice helps nobody.
+        Ok(Destinations { media: media.filter(|media| *media != usual), usual })
     }
 
-    /// The steps after well-known. A name without a port would be looked up as SRV
-    /// `_matrix-fed._tcp`, then `_matrix._tcp`, before the default port is taken.
-    fn by_name(name: &ServerName) -> Result<Destination, InvalidHost> {
-        let (host, port) = (name.host(), name.port().unwrap_or(DEFAULT_PORT));
-        let base = format!("https://{host}:{port}/").parse().map_err(|_| InvalidHost(name.to_string()))?;
-        Ok(Destination { base, host_header: name.to_string() })
+    /// The media server of `server_name` does not work: it is left alone for a while.
+    pub fn shun_media_server(&self, server_name: &ServerName) {
+        let until = self.clock.now() + SHUN_FOR;
+        lock(&self.shunned).put(server_name.clone(), until);
+        metrics::discovered("media_server_shunned");
     }
 
-    async fn find_delegate(&self, host: &str) -> Option<ServerName> {
-        if let Some(known) = self.find_remembered(host)
-            && self.clock.now() < known.believed_until
-        {
-            return known.delegate;
+    /// The URL of the server that has the media of `server_name`, for others to be sent there.
+    pub async fn locate(&self, server_name: &ServerName) -> Result<Url, String> {
+        let found = self.find_for_media(server_name).await.map_err(|error| error.to_string())?;
+        self.client.locate(found.media.as_ref().unwrap_or(&found.usual)).await
+    }
+
+    fn is_shunned(&self, server_name: &ServerName) -> bool {
+        let now = self.clock.now();
+        lock(&self.shunned).get(server_name).is_some_and(|until| now < *until)
+    }
+
+    async fn find_answer(&self, host: &str) -> Remembered {
+        let known = lock(&self.remembered).get(host).cloned();
+        match known.filter(|known| self.clock.now() < known.believed_until) {
+            Some(known) => known,
+            None => self.flights.join(host.to_owned(), || self.refresh(host)).await,
         }
-        self.flights.join(host.to_owned(), || self.fetch_delegate(host)).await
     }
 
-    async fn fetch_delegate(&self, host: &str) -> Option<ServerName> {
+    /// Takes what another instance was told, or asks.
+    async fn refresh(&self, host: &str) -> Remembered {
+        let shared = memory::find_shared(&self.state, host, self.clock.now()).await;
+        let old = shared.or_else(|| lock(&self.remembered).get(host).cloned());
+        let (entry, is_new) = match old {
+            Some(old) if self.clock.now() < old.believed_until => (old, false),
+            old => (self.ask(host, old.as_ref()).await, true),
+        };
+        lock(&self.remembered).put(host.to_owned(), entry.clone());
+        if is_new {
+            memory::share(&self.state, host, &entry, self.clock.now()).await;
+        }
+        entry
+    }
+
+    async fn ask(&self, host: &str, old: Option<&Remembered>) -> Remembered {
         let answer = well_known::fetch(&self.client, host, self.clock.now()).await;
-        let entry = next_entry(self.find_remembered(host).as_ref(), answer, self.clock.now(), rand::random());
-        let delegate = entry.delegate.clone();
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner).put(host.to_owned(), entry);
-        delegate
-    }
-
-    fn find_remembered(&self, host: &str) -> Option<Remembered> {
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned()
+        metrics::discovered(if answer.is_some() { "answered" } else { "unanswered" });
+        next_entry(old, answer, self.clock.now(), rand::random())
     }
 }
 
-fn is_address(name: &ServerName) -> bool {
-    name.host().starts_with('[') || name.host().parse::<IpAddr>().is_ok()
-}
-
-/// What to remember after an answer. `luck` from 0 to 1 spreads the next questions.
-fn next_entry(old: Option<&Remembered>, answer: Option<Answer>, now: Timestamp, luck: f64) -> Remembered {
-    if let Some(Answer { delegate, fresh_for }) = answer {
-        let believed_until = now + jittered(fresh_for, luck);
-        let usable_until = believed_until + STALE;
-        return Remembered { delegate: Some(delegate), believed_until, usable_until, failures: 0 };
-    }
-    let failures = old.map_or(0, |old| old.failures);
-    let pause = FIRST_FAILURE.saturating_mul(1 << failures.min(10)).min(LONGEST_FAILURE);
-    let still_good = old.filter(|old| old.delegate.is_some() && now < old.usable_until);
-    Remembered {
-        delegate: still_good.and_then(|old| old.delegate.clone()),
-        believed_until: now + jittered(pause, luck),
-        usable_until: still_good.map_or(now, |old| old.usable_until),
-        failures: failures.saturating_add(1),
-    }
-}
-
-/// 90 to 110 %.
-fn jittered(span: Duration, luck: f64) -> Duration {
-    span.mul_f64(0.9 + 0.2 * luck.clamp(0.0, 1.0))
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

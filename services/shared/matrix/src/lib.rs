@@ -10,6 +10,7 @@ mod canonical;
 mod client;
 mod config;
 mod discovery;
+mod egress;
 mod flight;
 mod guard;
 mod homeservers;
@@ -18,6 +19,7 @@ mod key_id;
 mod logged_out;
 mod memory;
 mod metrics;
+mod names;
 mod published_keys;
 mod recent;
 mod reply;
@@ -34,15 +36,17 @@ mod x_matrix;
 pub use asked_homeservers::AskedHomeservers;
 pub use asked_keys::{ask_for_keys, fetch_public_keys};
 pub use client::{
-    BodyError, ClientError, GuardedClient, Reason, build_core_client, build_homeserver_client, read_body,
+    BodyError, ClientError, Reason, build_core_client, build_homeserver_client, check_authorities, read_body,
 };
 pub use config::{FederationConfig, HomeserverConfig, PreviewsConfig, RemoteMediaMode};
-pub use discovery::{Destination, Discovery, InvalidHost};
+pub use discovery::{Destination, Destinations, Discovery, InvalidHost};
+pub use egress::{GuardedClient, Request, SendError, Way, check_proxy};
 pub use flight::Flights;
-pub use guard::{AddressPolicy, GuardedResolver, Lookup, Refused, SystemLookup};
+pub use guard::{AddressPolicy, Refused};
 pub use homeservers::{DevelopmentHomeservers, Homeservers, WellKnownFile};
 pub use key_document::{InvalidKeyDocument, KeyDocument, MOST_KEY_DOCUMENT_BYTES};
 pub use key_id::{InvalidKeyId, KeyId};
+pub use names::{Lookup, LookupError, Resolver, Service};
 pub use published_keys::publish_key;
 pub use reply::{Reply, read_retry_after};
 pub use signing_key::{SigningKey, SigningKeyError};

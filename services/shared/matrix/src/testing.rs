@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests are to fail where they stand")]
 
+mod dns;
+mod origin;
+mod proxy;
+
 use std::{
     collections::HashMap,
-    fmt, io,
+    fmt,
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex},
@@ -24,7 +28,12 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::Lookup;
+pub use self::{
+    dns::TestDns,
+    origin::{SeenRequest, TestOrigin, own_address},
+    proxy::TestProxy,
+};
+use crate::{Lookup, LookupError, Resolver, Service};
 
 /// A certificate authority of its own.
 pub struct TestAuthority {
@@ -50,17 +59,18 @@ impl TestAuthority {
         self.folder.path().join("ca.pem")
     }
 
-    fn acceptor(&self, names: &[&str]) -> TlsAcceptor {
+    fn acceptor(&self, names: &[&str], protocols: &[&str]) -> TlsAcceptor {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         TlsAcceptor::from(Arc::new(config))
     }
 }
@@ -134,7 +144,7 @@ impl TestServer {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (acceptor, handler): (_, Arc<Handler>) = (authority.acceptor(names), Arc::new(handler));
+        let (acceptor, handler): (_, Arc<Handler>) = (authority.acceptor(names, &[]), Arc::new(handler));
         let requests = Arc::<Mutex<Vec<TestRequest>>>::default();
         let seen = Arc::clone(&requests);
         let mut tasks = JoinSet::new();
@@ -193,19 +203,39 @@ async fn read_request(stream: &mut TlsStream<TcpStream>) -> Option<TestRequest> 
 /// Names that lead where the test wants: also to another port than that of the URL, if the
 /// URL has none.
 #[derive(Debug, Clone, Default)]
-pub struct FixedLookup(HashMap<String, SocketAddr>);
+pub struct FixedLookup {
+    names: HashMap<String, SocketAddr>,
+    others: Option<Resolver>,
+}
 
 impl FixedLookup {
     /// These names and no others.
     pub fn new<'a>(names: impl IntoIterator<Item = (&'a str, SocketAddr)>) -> Self {
-        Self(names.into_iter().map(|(name, address)| (name.to_owned(), address)).collect())
+        let names = names.into_iter().map(|(name, address)| (name.to_owned(), address)).collect();
+        Self { names, others: None }
+    }
+
+    /// Other names, and services, are asked of this nameserver.
+    #[must_use]
+    pub fn or(self, dns: &TestDns) -> Self {
+        Self { others: Some(Resolver::new(&[dns.address()])), ..self }
     }
 }
 
 #[async_trait]
 impl Lookup for FixedLookup {
-    async fn lookup(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
-        let address = self.0.get(host).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such name"))?;
-        Ok(vec![*address])
+    async fn find_addresses(&self, host: &str) -> Result<Vec<SocketAddr>, LookupError> {
+        match (self.names.get(host), &self.others) {
+            (Some(address), _) => Ok(vec![*address]),
+            (None, Some(others)) => others.find_addresses(host).await,
+            (None, None) => Err(LookupError { name: host.to_owned(), reason: "no such name".to_owned() }),
+        }
+    }
+
+    async fn find_services(&self, name: &str) -> Result<Vec<Service>, LookupError> {
+        match &self.others {
+            Some(others) => others.find_services(name).await,
+            None => Ok(Vec::new()),
+        }
     }
 }

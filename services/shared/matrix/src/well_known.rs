@@ -1,39 +1,40 @@
 //! `/.well-known/matrix/server` of another server: asking, and how long to believe it.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    collections::HashSet,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use heliograph_types::{ServerName, Timestamp};
 use reqwest::{
     Response, StatusCode,
     header::{CACHE_CONTROL, EXPIRES, HeaderMap, LOCATION},
 };
-use serde::Deserialize;
+use serde_json::{Map, Value};
 use url::Url;
 
-use crate::{GuardedClient, client::read_body};
+use crate::{GuardedClient, client::read_body, egress::Host};
 
 const MOST_BYTES: usize = 50 << 10;
-const MOST_REDIRECTS: usize = 5;
+const MOST_REDIRECTS: usize = 30;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 const FRESH_BY_DEFAULT: Duration = Duration::from_hours(24);
 const LONGEST_FRESH: Duration = Duration::from_hours(48);
 const SHORTEST_FRESH: Duration = Duration::from_mins(5);
 
-/// A valid answer.
+/// The names of the media server (MSC3859): the first that is there counts.
+const MEDIA_SERVER: [&str; 2] = ["m.media_server", "com.beeper.msc3859.m.media_server"];
+
+/// An answer that names a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// `m.server`.
-    pub(crate) delegate: ServerName,
+    /// `m.server`. Without it the answer is none for anything but media.
+    pub(crate) server: Option<ServerName>,
+    /// `m.media_server` (MSC3859).
+    pub(crate) media_server: Option<ServerName>,
     /// Within our bounds.
     pub(crate) fresh_for: Duration,
-}
-
-/// The part of the document that we understand. `m.media_server` (MSC3859) would be here.
-#[derive(Debug, Deserialize)]
-struct Document {
-    #[serde(rename = "m.server")]
-    server: ServerName,
 }
 
 /// Asks `host`. Every failure counts the same: there is no valid answer.
@@ -49,18 +50,36 @@ async fn try_fetch(client: &GuardedClient, host: &str, now: Timestamp) -> Result
     let response = follow(client, url).await?;
     let fresh_for = fresh_for(response.headers(), now);
     let body = read_body(response, MOST_BYTES).await.map_err(|error| error.to_string())?;
-    let Document { server } = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
-    Ok(Answer { delegate: server, fresh_for })
+    let document = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
+    read_document(&document, fresh_for).ok_or_else(|| "it names no server".to_owned())
 }
 
-/// Follows redirects; the guard looks at each hop.
+fn read_document(document: &Map<String, Value>, fresh_for: Duration) -> Option<Answer> {
+    let server = document.get("m.server").and_then(read_name);
+    let media_server = MEDIA_SERVER.iter().find_map(|key| document.get(*key)).and_then(read_name);
+    (server.is_some() || media_server.is_some()).then_some(Answer { server, media_server, fresh_for })
+}
+
+/// A server name that can be connected to.
+fn read_name(value: &Value) -> Option<ServerName> {
+    let name: ServerName = value.as_str()?.parse().ok()?;
+    Host::read(name.host()).map(|_| name)
+}
+
+/// Follows redirects, none of them twice; the guard looks at each hop.
 async fn follow(client: &GuardedClient, mut url: Url) -> Result<Response, String> {
+    let mut seen = HashSet::from([url.clone()]);
     for _ in 0..=MOST_REDIRECTS {
         let request = client.get(url.clone()).map_err(|error| error.to_string())?;
-        let response = request.send().await.map_err(|error| crate::Reason(&error).to_string())?;
+        let response = request.send().await.map_err(|error| error.to_string())?;
         match response.status() {
             StatusCode::OK => return Ok(response),
-            status if status.is_redirection() => url = redirect_target(&url, response.headers())?,
+            status if status.is_redirection() => {
+                url = redirect_target(&url, response.headers())?;
+                if !seen.insert(url.clone()) {
+                    return Err("redirects lead round in a circle".to_owned());
+                }
+            }
             status => return Err(format!("answered with {status}")),
         }
     }
@@ -104,6 +123,8 @@ pub(crate) fn read_date(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn fresh(pairs: &[(&'static str, &'static str)]) -> u64 {
@@ -113,6 +134,35 @@ mod tests {
         }
         let now = read_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
         fresh_for(&headers, now).as_secs()
+    }
+
+    fn read(document: Value) -> Option<(Option<String>, Option<String>)> {
+        let answer = read_document(document.as_object().unwrap(), Duration::ZERO)?;
+        let text = |name: Option<ServerName>| name.map(|name| name.to_string());
+        Some((text(answer.server), text(answer.media_server)))
+    }
+
+    #[test]
+    fn a_document_may_name_a_server_and_one_for_media() {
+        let some = |name: &str| Some(name.to_owned());
+        for (document, expected) in [
+            (json!({"m.server": "a:1", "x": 1}), Some((some("a:1"), None))),
+            (json!({"m.server": "a", "m.media_server": "b:2"}), Some((some("a"), some("b:2")))),
+            (json!({"m.server": "a", "com.beeper.msc3859.m.media_server": "c"}), Some((some("a"), some("c")))),
+            (
+                json!({"m.server": "a", "com.beeper.msc3859.m.media_server": "c", "m.media_server": "b"}),
+                Some((some("a"), some("b"))),
+            ),
+            (json!({"com.beeper.msc3859.m.media_server": "c", "m.media_server": "b/"}), None),
+            (json!({"m.server": "a", "m.media_server": 1}), Some((some("a"), None))),
+            (json!({"m.media_server": "b"}), Some((None, some("b")))),
+            (json!({"m.server": "a/b", "m.media_server": "[::1]"}), Some((None, some("[::1]")))),
+            (json!({"m.server": ["a"]}), None),
+            (json!({"m.server": "127.1"}), None),
+            (json!({}), None),
+        ] {
+            assert_eq!(read(document.clone()), expected, "{document}");
+        }
     }
 
     #[test]

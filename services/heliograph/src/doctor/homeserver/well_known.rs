@@ -1,6 +1,6 @@
 //! The files under `/.well-known/matrix/`: as everybody sees them, or as the homeserver has them.
 
-use heliograph_matrix::{Homeservers, Reason, WellKnownFile, read_body};
+use heliograph_matrix::{Homeservers, WellKnownFile, read_body};
 use heliograph_types::Finding;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
@@ -45,7 +45,7 @@ async fn fetch_public(bench: &Bench, which: WellKnownFile) -> Result<Option<Vec<
     let url = format!("https://{}/.well-known/matrix/{}", bench.homeserver.server_name.host(), which.name());
     let url = url.parse().map_err(|error: url::ParseError| error.to_string())?;
     let request = bench.public.get(url).map_err(|error| error.to_string())?;
-    let response = request.send().await.map_err(|error| Reason(&error).to_string())?;
+    let response = request.send().await.map_err(|error| error.to_string())?;
     match response.status().as_u16() {
         200 => read_body(response, MOST_BYTES).await.map(|body| Some(body.to_vec())).map_err(|error| error.to_string()),
         404 => Ok(None),

@@ -1,0 +1,120 @@
+//! One request to a stranger, and why it may come to nothing.
+
+use std::error::Error;
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request as HttpRequest, Uri,
+    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, USER_AGENT},
+};
+use http_body_util::Full;
+use reqwest::{Body, Response};
+
+use super::{Pool, dial::ConnectError};
+use crate::{Refused, client::NAME};
+
+/// Why a request has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// It led to where we do not connect to.
+    #[error("{0}")]
+    Refused(Refused),
+    /// There was no connection, or no answer on it.
+    #[error("{0}")]
+    Unanswered(String),
+    /// A header cannot be sent.
+    #[error("the header {0} has a value that cannot be sent")]
+    InvalidHeader(HeaderName),
+    /// The answer has a coding that nobody asked for. Nothing is decoded: what is small on the
+    /// wire stays small.
+    #[error("the answer is compressed although that was not asked for")]
+    Encoded,
+}
+
+/// A request that was not sent yet.
+#[derive(Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct Request {
+    pool: Pool,
+    request: HttpRequest<Full<Bytes>>,
+    invalid: Option<HeaderName>,
+}
+
+impl Request {
+    pub(super) fn new(pool: &Pool, method: Method, uri: Uri, json: Bytes) -> Self {
+        let has_body = !json.is_empty();
+        let mut request = HttpRequest::new(Full::new(json));
+        // `Host` is left to the pool, which adds it for HTTP/1.1 alone: with `:authority` of
+        // HTTP/2 beside it, nginx refuses the request. Port 443 is not said in it.
+        (*request.method_mut(), *request.uri_mut()) = (method, uri);
+        let headers = request.headers_mut();
+        headers.insert(USER_AGENT, HeaderValue::from_static(NAME));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if has_body {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        Self { pool: pool.clone(), request, invalid: None }
+    }
+
+    /// With this header.
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        match HeaderValue::from_str(value) {
+            Ok(mut value) => {
+                value.set_sensitive(name == AUTHORIZATION);
+                self.request.headers_mut().insert(name, value);
+            }
+            Err(_) => self.invalid = Some(name),
+        }
+        self
+    }
+
+    /// Waits for the head of the answer.
+    pub async fn send(self) -> Result<Response, SendError> {
+        if let Some(name) = self.invalid {
+            return Err(SendError::InvalidHeader(name));
+        }
+        let response = self.pool.request(self.request).await.map_err(|error| read_error(&error))?;
+        if response.status().is_success() && is_encoded(response.headers()) {
+            return Err(SendError::Encoded);
+        }
+        Ok(response.map(Body::wrap).into())
+    }
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let codings =
+        headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    codings.map(<[u8]>::trim_ascii).any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
+}
+
+/// The errors of the library say little without their causes.
+fn read_error(error: &(dyn Error + 'static)) -> SendError {
+    let mut deepest = error;
+    while let Some(cause) = deepest.source() {
+        if let Some(ConnectError::Refused(refused)) = cause.downcast_ref() {
+            return SendError::Refused(refused.clone());
+        }
+        deepest = cause;
+    }
+    SendError::Unanswered(deepest.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coding_is_seen_however_it_is_told() {
+        let encoded = |values: &[&'static str]| {
+            is_encoded(&values.iter().map(|value| (CONTENT_ENCODING, HeaderValue::from_static(value))).collect())
+        };
+
+        for fine in [&[][..], &["identity"], &["Identity"], &[""], &["identity, identity"]] {
+            assert!(!encoded(fine), "{fine:?}");
+        }
+        for bad in [&["gzip"][..], &["identity, br"], &["identity", "x-gzip"], &["unheard-of"]] {
+            assert!(encoded(bad), "{bad:?}");
+        }
+    }
+}
