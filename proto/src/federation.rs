@@ -79,14 +79,16 @@ pub trait FederationService: Send + Sync + 'static {
 
     /// Finds a key that is valid now; `None` when the server does not have it.
     ///
-    /// `BadGateway` when the server is out of reach or answers nonsense.
+    /// `BadGateway` when the server is out of reach or answers nonsense, `Forbidden` when we
+    /// have nothing to do with it.
     async fn find_key(&self, request: FindKey) -> Result<Option<FoundKey>, Failure>;
 
     /// Finds where another server answers: `https://host:port/`, for a client that is sent
     /// there: its media server, if it names one. Nobody looks whether it does.
     ///
     /// `BadGateway` for a name that is not that of a host, for one that no nameserver knows
-    /// anything of, and for an address that is not public; `NotFound` for a name of ours.
+    /// anything of, and for an address that is not public; `NotFound` for a name of ours and
+    /// for one that is blocked.
     async fn locate(&self, server_name: &ServerName) -> Result<Url, Failure>;
 }
 

@@ -18,6 +18,7 @@ mod edge;
 mod federation;
 mod freeze;
 mod fuzz;
+mod keys;
 mod lengths;
 mod limits;
 mod logout;

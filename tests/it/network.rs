@@ -28,10 +28,20 @@ impl Network {
 
     /// Starts it with settings of Heliograph that may speak of its server name.
     pub(crate) async fn start_with(shape: Shape, others: u8, change: impl FnOnce(Setup, &str) -> Setup) -> Self {
+        Self::build(shape, others, change, |_| ()).await
+    }
+
+    /// The same, after a change of the file with the keys that the first Synapse has made.
+    pub(crate) async fn build(
+        shape: Shape,
+        others: u8,
+        change: impl FnOnce(Setup, &str) -> Setup,
+        change_keys: impl Fn(&Path),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new(folder.path());
         let names: Vec<_> = (2..3 + others).map(|last| format!("127.0.0.{last}:{}", free_port())).collect();
-        let synapses = start_synapses(&names, &authority, folder.path());
+        let synapses = start_synapses(&names, &authority, folder.path(), &change_keys);
         let key = synapses[0].signing_key();
         let setup = Setup::new(shape).server_name(&names[0]).trusts(&authority.file());
         let setup = setup.homeserver(&format!("http://{}", synapses[0].address()), &key);
@@ -61,10 +71,16 @@ impl Network {
     }
 }
 
-fn start_synapses(names: &[String], authority: &Authority, folder: &Path) -> Vec<Synapse> {
+fn start_synapses(
+    names: &[String],
+    authority: &Authority,
+    folder: &Path,
+    change_keys: &impl Fn(&Path),
+) -> Vec<Synapse> {
     let start = |(nth, name): (usize, &String)| {
         let (server_name, folder) = (name.as_str(), folder.join(format!("synapse-{nth}")));
-        Synapse::start(&SynapseSetup { server_name, media: nth > 0, authority: &authority.file(), folder })
+        let setup = SynapseSetup { server_name, media: nth > 0, authority: &authority.file(), folder };
+        if nth == 0 { Synapse::start_with(&setup, change_keys) } else { Synapse::start(&setup) }
     };
     names.iter().enumerate().map(start).collect()
 }

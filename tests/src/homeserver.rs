@@ -7,7 +7,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
+};
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::{Value, json};
 
@@ -150,6 +153,13 @@ impl Homeserver {
     /// How often it was asked about a token.
     pub fn asked(&self) -> usize {
         self.state.lock().unwrap().asked
+    }
+
+    /// Writes the signing key as Dendrite does.
+    pub fn write_key_as_dendrite(&self, file: &Path) {
+        let seed = STANDARD.encode(self.key.to_bytes());
+        let (begin, end) = ("-----BEGIN MATRIX PRIVATE KEY-----", "-----END MATRIX PRIVATE KEY-----");
+        std::fs::write(file, format!("{begin}\nKey-ID: {KEY_ID}\n\n{seed}\n{end}\n")).unwrap();
     }
 
     /// Writes the signing key as Synapse does.

@@ -38,6 +38,11 @@ pub struct Synapse {
 impl Synapse {
     /// Starts one; it is up once [`Synapse::ready`] returns.
     pub fn start(setup: &SynapseSetup<'_>) -> Self {
+        Self::start_with(setup, |_| ())
+    }
+
+    /// The same, after a change of the file with the keys that it has made.
+    pub fn start_with(setup: &SynapseSetup<'_>, change_keys: impl FnOnce(&Path)) -> Self {
         let folder = setup.folder.clone();
         fs::create_dir_all(&folder).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
@@ -47,6 +52,7 @@ impl Synapse {
         let config = folder.join("homeserver.yaml");
         let generated = command(&config).arg("--generate-keys").output().unwrap();
         assert!(generated.status.success(), "Synapse made no keys: {}", String::from_utf8_lossy(&generated.stderr));
+        change_keys(&folder.join("signing.key"));
         // Where a `Location` leads, it looks at the system's authorities.
         let mut command = command(&config);
         let process =

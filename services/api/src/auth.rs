@@ -11,7 +11,7 @@ use heliograph_matrix::{AuthError, Credentials, Presented, Requester, SignedRequ
 use heliograph_types::{ErrorCode, Failure, Secret, ServerName, UserId};
 use sha2::{Digest, Sha256};
 
-use crate::{address, error::ApiError, params::Query, server::Front};
+use crate::{address, error::ApiError, metrics, params::Query, server::Front};
 
 /// At most so many signatures of one request are tried (one per key of the origin).
 const MOST_SIGNATURES: usize = 4;
@@ -155,7 +155,8 @@ pub(crate) struct Signer {
 }
 
 /// The server that signed a request. Whatever is wrong is 401, and nothing else is told;
-/// without room to look for its key it is 429.
+/// without room to look for its key it is 429. Who says to be a server that is blocked is 403
+/// at once: to find out whether it is would be to ask it for its keys.
 pub(crate) async fn server(front: &Front, request: &HttpRequest) -> Result<Signer, ApiError> {
     front.limits.unverified(address::of(front, request)).await?;
     let headers = request.headers().get_all(AUTHORIZATION).filter_map(|value| value.to_str().ok());
@@ -173,6 +174,10 @@ async fn verify(front: &Front, request: &HttpRequest, credentials: Credentials) 
     let Credentials { origin, destination, key_id, signature } = credentials;
     if front.is_ours(&origin) {
         return Err(unauthorized("the request claims to come from ourselves"));
+    }
+    if front.is_blocked(&origin) {
+        metrics::limited("blocked_servers");
+        return Err(ApiError::new(ErrorCode::Forbidden, "this server is blocked here"));
     }
     let destinations = match destination {
         Some(destination) if front.is_ours(&destination) => vec![destination],

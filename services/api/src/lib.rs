@@ -36,7 +36,7 @@ use std::{collections::HashMap, sync::Arc};
 use heliograph_blobs::BlobStore;
 use heliograph_catalog::Catalog;
 use heliograph_leases::State;
-use heliograph_matrix::{HomeserverConfig, Homeservers, SigningKey, TokenChecker};
+use heliograph_matrix::{HomeserverConfig, Homeservers, ServerLists, SigningKey, TokenChecker};
 use heliograph_proto::{FederationService, ThumbnailService, UploadService};
 use heliograph_runtime::Health;
 use heliograph_types::{Clock, ServerName};
@@ -63,6 +63,8 @@ pub struct Deps {
     pub redirects: RedirectsConfig,
     /// Whether media of other servers are fetched and kept.
     pub takes_in_remote_media: bool,
+    /// With which other servers we have to do.
+    pub servers: ServerLists,
     /// Where limits are counted.
     pub state: State,
     /// Whether clients may put content straight into the store (MSC3870).

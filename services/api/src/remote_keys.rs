@@ -25,7 +25,8 @@ impl RemoteKeys {
     }
 
     /// The key, if it can be had and is valid now; failures are remembered by the fetcher.
-    /// The only failure that is told is that there is no room to ask now.
+    /// The only failures that are told are that there is no room to ask now, and that we have
+    /// nothing to do with the server.
     pub(crate) async fn find(
         &self,
         federation: &dyn FederationService,
@@ -47,7 +48,7 @@ impl RemoteKeys {
                 Ok(Some(found.public_key))
             }
             Ok(_) => Ok(None),
-            Err(failure) if failure.code == ErrorCode::LimitExceeded => Err(failure),
+            Err(failure) if matches!(failure.code, ErrorCode::LimitExceeded | ErrorCode::Forbidden) => Err(failure),
             Err(failure) => {
                 tracing::debug!(%server_name, key_id, %failure, "a key cannot be had");
                 Ok(None)

@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, http::header::HOST, web::Data};
 use heliograph_blobs::BlobStore;
 use heliograph_catalog::{Catalog, Change, thumbnails_prefix};
 use heliograph_leases::State;
-use heliograph_matrix::{HomeserverConfig, Homeservers, SigningKey, TokenChecker};
+use heliograph_matrix::{HomeserverConfig, Homeservers, ServerLists, SigningKey, TokenChecker};
 use heliograph_proto::{FederationService, ThumbnailService, UploadService};
 use heliograph_types::{Clock, ServerName};
 use tokio::sync::{Semaphore, broadcast::error::RecvError};
@@ -32,6 +32,7 @@ pub(crate) struct Front {
     pub(crate) freeze: Freeze,
     pub(crate) redirects: Redirects,
     pub(crate) takes_in_remote_media: bool,
+    pub(crate) servers: ServerLists,
     pub(crate) published: Published,
     pub(crate) published_keys: HashMap<ServerName, SigningKey>,
     pub(crate) direct_uploads: bool,
@@ -56,6 +57,11 @@ impl Front {
     /// Whether this is one of our server names.
     pub(crate) fn is_ours(&self, server_name: &ServerName) -> bool {
         self.server_names.contains(server_name)
+    }
+
+    /// Whether it is another server with which we have nothing to do.
+    pub(crate) fn is_blocked(&self, server_name: &ServerName) -> bool {
+        !self.is_ours(server_name) && !self.servers.admit(server_name)
     }
 
     /// Our server name for a request that names none: the one of its `Host`, else the first.
@@ -111,6 +117,7 @@ pub(crate) fn build_front(config: ApiConfig, deps: Deps) -> Result<Front, String
         freeze: Freeze::new(&config),
         redirects: Redirects::new(deps.redirects, &deps.blobs)?,
         takes_in_remote_media: deps.takes_in_remote_media,
+        servers: deps.servers,
         limits: Arc::new(Limits::new(deps.limits, State::clone(&deps.state))),
         state: deps.state,
         published: Published::default(),

@@ -173,6 +173,22 @@ async fn one_good_signature_among_several_is_enough() {
 }
 
 #[actix_web::test]
+async fn no_more_than_four_signatures_are_tried() {
+    let house = House::new().await;
+    let bad = "X-Matrix origin=\"keyless.example\",destination=\"ours.example\",key=\"ed25519:1\",sig=\"AAAA\"";
+    let good = signed("theirs.example", "ours.example", FEDERATION).to_http_request();
+    let good = good.headers().get(AUTHORIZATION).unwrap().clone();
+    let behind = |count| {
+        let request = TestRequest::get().uri(FEDERATION);
+        let request = (0..count).fold(request, |request, _| request.append_header((AUTHORIZATION, bad)));
+        request.append_header((AUTHORIZATION, good.clone()))
+    };
+
+    assert_eq!(ask(&house, behind(3)).await.status, StatusCode::OK);
+    expect(&house, behind(4), 401, "M_UNAUTHORIZED").await;
+}
+
+#[actix_web::test]
 async fn remote_media_is_not_served_to_servers() {
     let house = House::new().await;
     house.record("mxc://theirs.example/copy", None).await;
@@ -203,11 +219,45 @@ async fn a_legacy_request_can_forbid_to_go_out() {
     house.record("mxc://theirs.example/copy", None).await;
 
     for id in ["x", "copy"] {
-        let path = format!("/_matrix/media/v3/download/theirs.example/{id}?allow_remote=false");
-        expect(&house, TestRequest::get().uri(&path), 404, "M_NOT_FOUND").await;
+        for query in ["download/theirs.example/{id}?", "thumbnail/theirs.example/{id}?width=9&height=9&"] {
+            let path = format!("/_matrix/media/v3/{}allow_remote=false", query.replace("{id}", id));
+            expect(&house, TestRequest::get().uri(&path), 404, "M_NOT_FOUND").await;
+        }
     }
     let copy = TestRequest::get().uri("/_matrix/media/v3/download/theirs.example/copy");
     assert_eq!(ask(&house, copy).await.body, b"content");
+}
+
+#[actix_web::test]
+async fn a_blocked_server_gets_nothing_and_nobody_gets_anything_of_it() {
+    let house = House::new().await.failing(Failure::internal("must not be asked")).blocking("*.example");
+    house.record("mxc://theirs.example:8448/copy", None).await;
+
+    for id in ["x", "copy"] {
+        for path in ["download/theirs.example:8448/{id}", "thumbnail/theirs.example:8448/{id}?width=9&height=9"] {
+            let path = path.replace("{id}", id);
+            expect(&house, get(&format!("/_matrix/client/v1/media/{path}"), "alice"), 404, "M_NOT_FOUND").await;
+            let legacy = format!("/_matrix/media/v3/{path}");
+            expect(&house, TestRequest::get().uri(&legacy), 404, "M_NOT_FOUND").await;
+        }
+    }
+    for target in ["here", "nothing"] {
+        let target = format!("/_matrix/federation/v1/media/download/{target}");
+        for origin in ["theirs.example", "THEIRS.example:1"] {
+            let request = signed(origin, "ours.example", &target).uri(&target);
+            expect(&house, request, 403, "M_FORBIDDEN").await;
+        }
+    }
+    let ours = get("/_matrix/client/v1/media/download/ours.example/here", "alice");
+    assert_eq!(ask(&house, ours).await.body, b"content", "though our own name matches");
+}
+
+#[actix_web::test]
+async fn what_the_fetcher_blocks_is_forbidden_too() {
+    let house = House::new().await.failing(Failure::new(ErrorCode::Forbidden, "blocked"));
+    let target = "/_matrix/federation/v1/media/download/here";
+
+    expect(&house, signed("unreachable.example", "ours.example", target).uri(target), 403, "M_FORBIDDEN").await;
 }
 
 #[actix_web::test]

@@ -22,7 +22,7 @@ use crate::{
     ask::Asker,
     content::Content,
     flight::{Head, Pilot, Stored},
-    verdict::{Blame, FetchError},
+    verdict::{Blame, FetchError, Memory},
 };
 
 /// Reports come no faster, whatever the orchestrator wants.
@@ -259,11 +259,12 @@ fn to_commit(observed: Observed, ticket: &Ticket, head: Head) -> Commit {
 
 /// What the origin is to be told by its actor.
 impl FetchError {
-    pub(crate) fn into_outcome(self, missing: Duration, failed: Duration) -> crate::origin::Outcome {
+    pub(crate) fn into_outcome(self, memory: Memory) -> crate::origin::Outcome {
         use crate::origin::Outcome;
         match self.blame {
-            Blame::Missing => Outcome::MediaFailed(self.failure, missing),
-            Blame::Media => Outcome::MediaFailed(self.failure, failed),
+            Blame::Missing => Outcome::MediaFailed(self.failure, memory.missing),
+            Blame::TooLarge => Outcome::MediaFailed(self.failure, memory.too_large),
+            Blame::Media => Outcome::MediaFailed(self.failure, memory.failed),
             Blame::Throttle(span) => Outcome::Throttled(span),
             Blame::Origin => Outcome::OriginFailed,
             Blame::Nobody => Outcome::Answered,

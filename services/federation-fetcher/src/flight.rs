@@ -119,6 +119,11 @@ impl Pilot {
         self.0.send_modify(|state| state.push(piece));
     }
 
+    /// How much has come so far.
+    pub(crate) fn arrived_bytes(&self) -> u64 {
+        self.0.borrow().arrived_bytes
+    }
+
     /// The content is durable, or there is none.
     pub(crate) fn land(&self, end: Result<Stored, Failure>) {
         self.0.send_modify(|state| {
@@ -143,6 +148,11 @@ impl Flight {
         let head = timeout(patience, self.wait_for_head()).await;
         let Head { content_type, file_name, size_bytes } = head.unwrap_or_else(|_| Err(self.too_late()))?;
         Ok(RemoteMedia { content_type, file_name, size_bytes, body: self.follow(blobs) })
+    }
+
+    /// Whether the head arrives.
+    pub(crate) async fn has_head(mut self) -> bool {
+        self.wait_for_head().await.is_ok()
     }
 
     async fn wait_for_head(&mut self) -> Result<Head, Failure> {

@@ -4,17 +4,20 @@
 //! enters like every upload: a blob that a ticket names, and a commit.
 
 mod actors;
+mod allowance;
 mod ask;
 mod content;
 mod delimiter;
 mod disposition;
 mod fetch;
 mod flight;
+mod key_source;
 mod keys;
 mod metrics;
 mod multipart;
 mod origin;
 mod service;
+mod shared_keys;
 #[cfg(test)]
 mod tests;
 mod verdict;

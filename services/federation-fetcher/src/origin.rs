@@ -1,7 +1,10 @@
 //! What we know of one remote origin, and what may be asked of it now. Pure.
 //!
-//! Owns: which media are being fetched, which wait for their turn, which failed and why,
-//! and how long the origin is to be left alone. Knows no clock and no I/O.
+//! Owns: which media are being fetched, which wait for their turn, which failed and why, how
+//! much it may still send, and how long it is to be left alone. Knows no clock and no I/O.
+//!
+//! After a failure the circuit is open: for a while nobody asks. Then it is half open: one
+//! fetch is the probe, and the others wait until it is answered. An answer closes it.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -12,7 +15,7 @@ use std::{
 use heliograph_types::{ErrorCode, Failure, MediaId, Timestamp};
 use lru::LruCache;
 
-use crate::verdict::OUT_OF_REACH;
+use crate::{allowance::Allowance, verdict::OUT_OF_REACH};
 
 /// Failed media remembered per origin, about 200 bytes each.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
@@ -28,6 +31,10 @@ pub(crate) struct Limits {
     pub(crate) backoff_min: Duration,
     /// The longest time that it is left alone.
     pub(crate) backoff_max: Duration,
+    /// Bytes that it may send within `period`.
+    pub(crate) bytes: u64,
+    /// The time that `bytes` is for.
+    pub(crate) period: Duration,
 }
 
 /// What becomes of a wish.
@@ -43,6 +50,8 @@ pub(crate) enum Admission {
     Refuse(Failure),
     /// Not now: no place is free, not even one to wait.
     Full,
+    /// Not for so long: it has sent too much.
+    Overdrawn(Duration),
 }
 
 /// How a fetch ended, as far as the origin is concerned.
@@ -73,15 +82,19 @@ pub(crate) struct Next {
 ///
 /// # Invariants
 ///
-/// No medium is both running and waiting. Something waits only if all places are taken.
+/// No medium is both running and waiting. Something waits only while something runs.
 #[derive(Debug)]
 pub(crate) struct Origin {
     limits: Limits,
     running: HashSet<MediaId>,
     waiting: VecDeque<MediaId>,
     failed: LruCache<MediaId, (Failure, Timestamp)>,
+    allowance: Allowance,
+    /// Failures since the last answer: if there are any, the circuit is not closed.
     failures: u32,
     alone_until: Timestamp,
+    /// The one fetch that goes through the half-open circuit.
+    probe: Option<MediaId>,
 }
 
 impl Origin {
@@ -92,8 +105,10 @@ impl Origin {
             running: HashSet::new(),
             waiting: VecDeque::new(),
             failed: LruCache::new(REMEMBERED),
+            allowance: Allowance::new(limits.bytes, limits.period),
             failures: 0,
             alone_until: Timestamp::default(),
+            probe: None,
         }
     }
 
@@ -105,8 +120,12 @@ impl Origin {
         if let Some(failure) = self.find_failure(media_id, now).or_else(|| self.find_reason_to_wait(now)) {
             return Admission::Refuse(failure);
         }
-        if self.running.len() < self.limits.running {
-            self.running.insert(media_id.clone());
+        let wait = self.allowance.wait(now);
+        if !wait.is_zero() {
+            return Admission::Overdrawn(wait);
+        }
+        if self.waiting.is_empty() && self.has_place() {
+            self.start(media_id);
             return Admission::Start;
         }
         if self.waiting.len() < self.limits.queued {
@@ -116,25 +135,57 @@ impl Origin {
         Admission::Full
     }
 
+    /// Whether the others wait until this fetch is answered.
+    pub(crate) fn is_probe(&self, media_id: &MediaId) -> bool {
+        self.probe.as_ref() == Some(media_id)
+    }
+
+    /// The origin has begun to answer a fetch: the others need not wait for its end.
+    pub(crate) fn answered(&mut self, media_id: &MediaId, now: Timestamp) -> Next {
+        if self.running.contains(media_id) {
+            self.close_circuit();
+        }
+        self.next(now)
+    }
+
+    /// So much has come from it; to be told before the fetch is finished.
+    pub(crate) fn received(&mut self, bytes: u64, now: Timestamp) {
+        self.allowance.take(bytes, now);
+    }
+
     /// A fetch has ended. `luck`, from 0 to 1, spreads those who come back.
     pub(crate) fn finished(&mut self, media_id: &MediaId, outcome: Outcome, now: Timestamp, luck: f64) -> Next {
         self.running.remove(media_id);
+        self.probe.take_if(|probe| probe == media_id);
         match outcome {
-            Outcome::Answered => self.failures = 0,
+            Outcome::Answered => self.close_circuit(),
             Outcome::MediaFailed(failure, span) => {
-                self.failures = 0;
+                self.close_circuit();
                 self.failed.put(media_id.clone(), (failure, now + span));
             }
             Outcome::Throttled(span) => self.leave_alone(now + span.min(self.limits.backoff_max)),
             // What fails while the origin is left alone began before: it is the same outage.
-            Outcome::OriginFailed if now < self.alone_until => {}
+            Outcome::OriginFailed if now < self.alone_until => self.failures = self.failures.max(1),
             Outcome::OriginFailed => {
                 self.leave_alone(now + self.backoff(luck));
                 self.failures = self.failures.saturating_add(1);
+                self.probe = None;
             }
             Outcome::Ours => {}
         }
         self.next(now)
+    }
+
+    /// There is no room on this node for what was just started: it waits on, before all
+    /// others. Something else runs still, whose end makes it start again.
+    pub(crate) fn postpone(&mut self, started: &[MediaId]) {
+        for media_id in started.iter().rev() {
+            if self.running.remove(media_id) {
+                self.probe.take_if(|probe| probe == media_id);
+                self.waiting.push_front(media_id.clone());
+            }
+        }
+        debug_assert!(self.waiting.is_empty() || !self.running.is_empty(), "nobody would start it");
     }
 
     /// True if somebody waits for a fetch.
@@ -145,17 +196,24 @@ impl Origin {
     /// True if forgetting all of this would change nothing.
     pub(crate) fn is_idle(&self, now: Timestamp) -> bool {
         let remembers = self.failed.iter().any(|(_, (_, until))| now < *until);
-        !self.is_busy() && !remembers && self.alone_until <= now
+        !self.is_busy() && !remembers && self.alone_until <= now && self.allowance.is_full(now)
+    }
+
+    fn close_circuit(&mut self) {
+        self.failures = 0;
+        self.probe = None;
     }
 
     fn leave_alone(&mut self, until: Timestamp) {
         self.alone_until = self.alone_until.max(until);
     }
 
-    /// Doubles with each failure; 50 to 100 % of it.
+    /// Something between half of the shortest time and a whole that doubles with each failure.
     fn backoff(&self, luck: f64) -> Duration {
-        let whole = self.limits.backoff_min.saturating_mul(1 << self.failures.min(20)).min(self.limits.backoff_max);
-        whole.mul_f64(0.5 + luck.clamp(0.0, 1.0) / 2.0)
+        let Limits { backoff_min, backoff_max, .. } = self.limits;
+        let whole = backoff_min.saturating_mul(1 << self.failures.min(20)).min(backoff_max);
+        let least = backoff_min.min(whole) / 2;
+        least + whole.saturating_sub(least).mul_f64(luck.clamp(0.0, 1.0))
     }
 
     fn find_failure(&mut self, media_id: &MediaId, now: Timestamp) -> Option<Failure> {
@@ -173,213 +231,41 @@ impl Origin {
         (!left.is_zero()).then(failure)
     }
 
+    /// Whether one more may run, as far as the origin is concerned.
+    fn has_place(&self) -> bool {
+        let is_closed = self.failures == 0;
+        self.running.len() < self.limits.running && (is_closed || self.probe.is_none())
+    }
+
+    fn start(&mut self, media_id: &MediaId) {
+        self.running.insert(media_id.clone());
+        if self.failures > 0 {
+            self.probe = Some(media_id.clone());
+        }
+    }
+
     fn next(&mut self, now: Timestamp) -> Next {
         let mut next = Next::default();
-        if let Some(failure) = self.find_reason_to_wait(now) {
+        let wait = self.allowance.wait(now);
+        let overdrawn = (!wait.is_zero()).then(|| overdrawn(wait));
+        if let Some(failure) = self.find_reason_to_wait(now).or(overdrawn) {
             next.fail = self.waiting.drain(..).map(|media_id| (media_id, failure.clone())).collect();
             return next;
         }
-        while self.running.len() < self.limits.running
+        while self.has_place()
             && let Some(media_id) = self.waiting.pop_front()
         {
-            self.running.insert(media_id.clone());
+            self.start(&media_id);
             next.start.push(media_id);
         }
         next
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const LIMITS: Limits =
-        Limits { running: 2, queued: 2, backoff_min: Duration::from_secs(2), backoff_max: Duration::from_mins(1) };
-    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
-
-    fn id(number: u8) -> MediaId {
-        format!("m{number}").parse().unwrap()
-    }
-
-    fn busy() -> Origin {
-        let mut origin = Origin::new(LIMITS);
-        for (number, expected) in
-            [Admission::Start, Admission::Start, Admission::Wait, Admission::Wait].iter().enumerate()
-        {
-            assert_eq!(&origin.want(&id(u8::try_from(number).unwrap()), NOW), expected);
-        }
-        origin
-    }
-
-    fn refused(admission: Admission) -> ErrorCode {
-        match admission {
-            Admission::Refuse(failure) => failure.code,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn places_fill_then_the_queue_and_then_it_is_refused() {
-        let mut origin = busy();
-
-        assert_eq!(origin.want(&id(9), NOW), Admission::Full);
-        assert_eq!(origin.want(&id(0), NOW), Admission::Join);
-        assert_eq!(origin.want(&id(3), NOW), Admission::Join);
-    }
-
-    #[test]
-    fn who_waits_starts_in_order_when_a_place_is_free() {
-        let mut origin = busy();
-
-        assert_eq!(origin.finished(&id(1), Outcome::Answered, NOW, 0.0).start, [id(2)]);
-        assert_eq!(origin.finished(&id(0), Outcome::Ours, NOW, 0.0).start, [id(3)]);
-        assert_eq!(origin.finished(&id(2), Outcome::Answered, NOW, 0.0), Next::default());
-    }
-
-    #[test]
-    fn a_failed_medium_is_remembered_with_its_reason_until_it_expires() {
-        let mut origin = Origin::new(LIMITS);
-        origin.want(&id(0), NOW);
-        origin.finished(&id(0), Outcome::MediaFailed(Failure::not_found(), Duration::from_secs(10)), NOW, 0.0);
-
-        assert_eq!(origin.want(&id(0), NOW), Admission::Refuse(Failure::not_found()));
-        assert_eq!(origin.want(&id(1), NOW), Admission::Start, "other media are not concerned");
-        assert_eq!(origin.want(&id(0), NOW + Duration::from_secs(10)), Admission::Start);
-    }
-
-    #[test]
-    fn a_failing_origin_is_left_alone_for_longer_each_time_within_bounds() {
-        let mut origin = Origin::new(LIMITS);
-        let mut now = NOW;
-        for expected in [2, 4, 8, 16, 32, 60, 60] {
-            assert_eq!(origin.want(&id(0), now), Admission::Start);
-            origin.finished(&id(0), Outcome::OriginFailed, now, 1.0);
-            now = now + Duration::from_secs(expected) - Duration::from_millis(1);
-            assert_eq!(refused(origin.want(&id(1), now)), ErrorCode::BadGateway);
-            now = now + Duration::from_millis(1);
-        }
-        origin.want(&id(0), now);
-        origin.finished(&id(0), Outcome::Answered, now, 1.0);
-        origin.want(&id(0), now);
-        origin.finished(&id(0), Outcome::OriginFailed, now, 0.0);
-        assert_eq!(
-            origin.want(&id(0), now + Duration::from_secs(1)),
-            Admission::Start,
-            "an answer resets it; luck halves"
-        );
-    }
-
-    #[test]
-    fn fetches_that_fail_together_are_one_failure() {
-        let mut origin = busy();
-        for number in 0..2 {
-            origin.finished(&id(number), Outcome::OriginFailed, NOW, 1.0);
-        }
-
-        let next = NOW + Duration::from_secs(2);
-        assert_eq!(origin.want(&id(0), next), Admission::Start, "left alone as after the first");
-        origin.finished(&id(0), Outcome::OriginFailed, next, 1.0);
-        assert_eq!(origin.want(&id(0), next + Duration::from_secs(4)), Admission::Start, "the second failure");
-    }
-
-    #[test]
-    fn who_waits_for_a_failing_origin_fails_with_it() {
-        for outcome in [Outcome::OriginFailed, Outcome::Throttled(Duration::from_secs(7))] {
-            let mut origin = busy();
-
-            let next = origin.finished(&id(0), outcome, NOW, 1.0);
-
-            assert!(next.start.is_empty());
-            let failed: Vec<_> = next.fail.iter().map(|(id, failure)| (id.clone(), failure.code)).collect();
-            assert_eq!(failed, [(id(2), ErrorCode::BadGateway), (id(3), ErrorCode::BadGateway)]);
-            assert!(next.fail[0].1.retry_after.is_some());
-            assert_eq!(origin.want(&id(1), NOW), Admission::Join, "what runs goes on");
-        }
-    }
-
-    #[test]
-    fn a_throttle_is_obeyed_within_our_bound() {
-        let mut origin = Origin::new(LIMITS);
-        origin.want(&id(0), NOW);
-        origin.finished(&id(0), Outcome::Throttled(Duration::from_secs(9999)), NOW, 0.0);
-
-        assert_eq!(refused(origin.want(&id(0), NOW + Duration::from_secs(59))), ErrorCode::BadGateway);
-        assert_eq!(origin.want(&id(0), NOW + Duration::from_mins(1)), Admission::Start);
-    }
-
-    #[test]
-    fn an_origin_is_idle_when_nothing_is_known_of_it() {
-        let mut origin = Origin::new(LIMITS);
-        assert!(origin.is_idle(NOW));
-        origin.want(&id(0), NOW);
-        assert!(!origin.is_idle(NOW));
-        origin.finished(&id(0), Outcome::OriginFailed, NOW, 1.0);
-        assert!(!origin.is_idle(NOW) && origin.is_idle(NOW + Duration::from_secs(2)));
-        origin.want(&id(1), NOW + Duration::from_secs(2));
-        let memory = Outcome::MediaFailed(Failure::not_found(), Duration::from_secs(10));
-        origin.finished(&id(1), memory, NOW + Duration::from_secs(2), 1.0);
-        assert!(!origin.is_idle(NOW + Duration::from_secs(11)) && origin.is_idle(NOW + Duration::from_secs(12)));
-    }
-
-    #[derive(Debug, Clone)]
-    enum Step {
-        Want(u8),
-        Finish(usize, u8),
-        Pass(u16),
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = prop_oneof![
-            (0u8..8).prop_map(Step::Want),
-            (0usize..4, 0u8..5).prop_map(|(which, outcome)| Step::Finish(which, outcome)),
-            (0u16..5000).prop_map(Step::Pass),
-        ];
-        proptest::collection::vec(step, 0..120)
-    }
-
-    fn outcome(number: u8) -> Outcome {
-        match number {
-            0 => Outcome::Answered,
-            1 => Outcome::MediaFailed(Failure::not_found(), Duration::from_secs(1)),
-            2 => Outcome::Throttled(Duration::from_secs(1)),
-            3 => Outcome::OriginFailed,
-            _ => Outcome::Ours,
-        }
-    }
-
-    proptest! {
-        /// Whatever happens: bounds hold, nobody waits beside a free place, and everybody
-        /// who was let in is started or failed exactly once.
-        #[test]
-        fn no_wish_is_lost_and_no_bound_is_broken(steps in steps()) {
-            let (mut origin, mut now) = (Origin::new(LIMITS), NOW);
-            let (mut running, mut waiting): (Vec<MediaId>, Vec<MediaId>) = Default::default();
-            for step in steps {
-                match step {
-                    Step::Want(number) => match origin.want(&id(number), now) {
-                        Admission::Join => prop_assert!(running.contains(&id(number)) || waiting.contains(&id(number))),
-                        Admission::Start => running.push(id(number)),
-                        Admission::Wait => waiting.push(id(number)),
-                        Admission::Refuse(_) | Admission::Full => {}
-                    },
-                    Step::Finish(which, number) if which < running.len() => {
-                        let media_id = running.remove(which);
-                        let next = origin.finished(&media_id, outcome(number), now, 0.5);
-                        for media_id in next.start.iter().chain(next.fail.iter().map(|(id, _)| id)) {
-                            let place = waiting.iter().position(|waits| waits == media_id);
-                            prop_assert_eq!(place, Some(0), "in order");
-                            waiting.remove(0);
-                        }
-                        running.extend(next.start);
-                    }
-                    Step::Finish(..) => {}
-                    Step::Pass(millis) => now = now + Duration::from_millis(millis.into()),
-                }
-                prop_assert!(running.len() <= LIMITS.running && waiting.len() <= LIMITS.queued);
-                prop_assert!(waiting.is_empty() || running.len() == LIMITS.running);
-            }
-        }
-    }
+/// What is told while an origin has sent too much.
+pub(crate) fn overdrawn(wait: Duration) -> Failure {
+    Failure::saturated("too much has come from this server", wait)
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use heliograph_blobs::BlobStore;
 use heliograph_catalog::Catalog;
 use heliograph_leases::State;
-use heliograph_matrix::{Discovery, FederationConfig, GuardedClient, RemoteMediaMode, SigningKey};
+use heliograph_matrix::{Discovery, FederationConfig, GuardedClient, RemoteMediaMode, ServerLists, SigningKey};
 use heliograph_proto::{FederationService, Fetch, FindKey, FoundKey, RemoteMedia, UploadService};
 use heliograph_types::{Clock, ErrorCode, Failure, ServerName};
 use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
@@ -22,6 +22,7 @@ use crate::{
     actors::{origin::Work, registry::Registry},
     ask::Asker,
     fetch::Fetcher,
+    key_source::KeySource,
     keys::KeyFinder,
     verdict::OUT_OF_REACH,
 };
@@ -36,7 +37,7 @@ pub struct Deps {
     pub uploads: Arc<dyn UploadService>,
     /// The names we sign for, each with its key. They are never asked for media.
     pub keys: HashMap<ServerName, SigningKey>,
-    /// What all instances share: where servers are.
+    /// What all instances share: where servers are, and their keys.
     pub state: State,
     /// The way out.
     pub client: GuardedClient,
@@ -56,6 +57,7 @@ pub struct FederationFetcher {
     keys: Arc<KeyFinder>,
     blobs: Arc<dyn BlobStore>,
     own_names: HashSet<ServerName>,
+    servers: ServerLists,
     client: GuardedClient,
     discovery: Arc<Discovery>,
     takes_in: bool,
@@ -74,10 +76,11 @@ impl FederationFetcher {
     /// connections are those of `deps.client`.
     pub fn start(config: FederationConfig, deps: Deps) -> Arc<Self> {
         let Deps { blobs, catalog, uploads, keys, state, client, clock, arbiters, tasks, shutdown } = deps;
-        let discovery = Arc::new(Discovery::new(client.clone(), Arc::clone(&clock), state));
+        let discovery = Arc::new(Discovery::new(client.clone(), Arc::clone(&clock), State::clone(&state)));
         let runtime = Handle::current();
-        let key_finder =
-            KeyFinder::new(client.clone(), Arc::clone(&discovery), Arc::clone(&clock), tasks.clone(), runtime.clone());
+        let source = KeySource { client: client.clone(), discovery: Arc::clone(&discovery), clock: Arc::clone(&clock) };
+        let key_finder = KeyFinder::new(source, config.notaries.clone(), state, tasks.clone(), runtime.clone());
+        let servers = ServerLists::new(&config);
         let own_names = keys.keys().cloned().collect();
         let asker = Asker::new(&config, client.clone(), Arc::clone(&discovery), keys, Arc::clone(&clock));
         let takes_in = config.remote_media == RemoteMediaMode::Fetch;
@@ -87,7 +90,17 @@ impl FederationFetcher {
         let room = Arc::new(Semaphore::new(config.max_fetches.get().min(Semaphore::MAX_PERMITS)));
         let work = Arc::new(Work { fetcher, config, clock, tasks, runtime, room });
         let registry = Registry::new(work, arbiters);
-        Arc::new(Self { registry, keys: Arc::new(key_finder), blobs, own_names, client, discovery, takes_in, patience })
+        Arc::new(Self {
+            registry,
+            keys: Arc::new(key_finder),
+            blobs,
+            own_names,
+            servers,
+            client,
+            discovery,
+            takes_in,
+            patience,
+        })
     }
 
     fn is_own(&self, name: &ServerName) -> bool {
@@ -99,7 +112,7 @@ impl FederationFetcher {
 impl FederationService for FederationFetcher {
     async fn fetch(&self, request: Fetch) -> Result<RemoteMedia, Failure> {
         let is_ours = self.is_own(&request.mxc.server_name) || request.mxc.server_name == request.tenant;
-        if is_ours || !self.takes_in {
+        if is_ours || !self.takes_in || !self.servers.admit(&request.mxc.server_name) {
             return Err(Failure::not_found());
         }
         let (began_at, most) = (Instant::now(), self.patience.saturating_add(request.timeout));
@@ -121,6 +134,9 @@ impl FederationService for FederationFetcher {
     }
 
     async fn find_key(&self, FindKey { server_name, key_id }: FindKey) -> Result<Option<FoundKey>, Failure> {
+        if !self.servers.admit(&server_name) {
+            return Err(Failure::new(ErrorCode::Forbidden, format!("{server_name} is blocked here")));
+        }
         match key_id.parse() {
             Ok(key_id) => self.keys.find(&server_name, &key_id).await,
             Err(_) => Ok(None),
@@ -128,7 +144,7 @@ impl FederationService for FederationFetcher {
     }
 
     async fn locate(&self, server_name: &ServerName) -> Result<Url, Failure> {
-        if self.is_own(server_name) {
+        if self.is_own(server_name) || !self.servers.admit(server_name) {
             return Err(Failure::not_found());
         }
         let base = self.discovery.locate(server_name).await;

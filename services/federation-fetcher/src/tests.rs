@@ -1,10 +1,12 @@
 //! The service over real TLS against origins that misbehave, with a real store.
 
 mod bodies;
+mod documents;
 mod fixture;
 mod keys;
 mod legacy;
 mod life;
 mod locate;
 mod media_server;
+mod notaries;
 mod refusals;

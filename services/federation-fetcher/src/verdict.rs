@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use heliograph_matrix::FederationConfig;
 use heliograph_types::{ErrorCode, Failure};
 use serde::Deserialize;
 
 /// Who is to be left alone after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Blame {
-    /// The medium, for minutes: it is not there, or we would never take it.
+    /// The medium, for minutes: it is not there.
     Missing,
+    /// The medium, for long: we would never take it, and to find that out again costs a fetch.
+    TooLarge,
     /// The medium, for a moment.
     Media,
     /// The origin, for as long as it says.
@@ -20,6 +23,20 @@ pub(crate) enum Blame {
     Nobody,
     /// Ourselves.
     Ours,
+}
+
+/// How long a failure of a medium is remembered, by its reason.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    pub(crate) missing: Duration,
+    pub(crate) too_large: Duration,
+    pub(crate) failed: Duration,
+}
+
+impl Memory {
+    pub(crate) fn new(config: &FederationConfig) -> Self {
+        Self { missing: config.remember_missing, too_large: config.remember_too_large, failed: config.remember_failed }
+    }
 }
 
 /// All that users learn of an origin that cannot be reached: the reason tells what our
@@ -73,7 +90,7 @@ impl FetchError {
     /// Larger than we take.
     pub(crate) fn too_large() -> Self {
         let message = "the media of the other server is larger than is accepted here";
-        Self::new(Blame::Missing, ErrorCode::RemoteTooLarge, message)
+        Self::new(Blame::TooLarge, ErrorCode::RemoteTooLarge, message)
     }
 
     /// Something of ours failed.
@@ -162,8 +179,8 @@ mod tests {
             (401, code("M_UNRECOGNIZED"), (E::BadGateway, B::Media)),
             (403, code("M_FORBIDDEN"), (E::BadGateway, B::Media)),
             (307, String::new(), (E::BadGateway, B::Media)),
-            (413, String::new(), (E::RemoteTooLarge, B::Missing)),
-            (502, code("M_TOO_LARGE"), (E::RemoteTooLarge, B::Missing)),
+            (413, String::new(), (E::RemoteTooLarge, B::TooLarge)),
+            (502, code("M_TOO_LARGE"), (E::RemoteTooLarge, B::TooLarge)),
             (429, code("M_LIMIT_EXCEEDED"), (E::BadGateway, B::Throttle(Duration::from_secs(7)))),
             (504, code("M_NOT_YET_UPLOADED"), (E::NotYetUploaded, B::Nobody)),
             (504, "<html>".to_owned(), (E::BadGateway, B::Origin)),

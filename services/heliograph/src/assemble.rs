@@ -17,7 +17,7 @@ use std::{
 };
 
 use anyhow::Context;
-use heliograph_matrix::RemoteMediaMode;
+use heliograph_matrix::{RemoteMediaMode, ServerLists};
 use heliograph_proto::{
     FederationService, GrpcFederationServer, GrpcThumbnailServer, GrpcUploadServer, ThumbnailService, UploadService,
 };
@@ -151,6 +151,7 @@ fn serve_api(
         limits: parts.settings.limits.clone(),
         redirects: parts.settings.redirects.clone(),
         takes_in_remote_media: parts.settings.federation.remote_media == RemoteMediaMode::Fetch,
+        servers: ServerLists::new(&parts.settings.federation),
         state: Arc::clone(&parts.state),
         direct_uploads: parts.settings.uploads.direct,
         has_quotas: !parts.settings.quotas.is_empty(),

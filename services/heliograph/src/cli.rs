@@ -3,6 +3,9 @@
 use std::{fmt, path::PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use heliograph_matrix::{KeyFileFormat, KeyId};
+
+use crate::keys::parse_id;
 
 /// The variable that names the settings file; no setting itself.
 pub(crate) const CONFIG_VARIABLE: &str = "HELIOGRAPH_CONFIG";
@@ -23,7 +26,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Command {
     /// Runs everything in one process.
     Serve,
@@ -48,9 +51,58 @@ pub(crate) enum Command {
     },
     /// Runs a point of presence, near its users and far from all the others.
     Edge,
+    /// Makes and shows the keys that sign our requests to other servers.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Shows and checks settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Makes a file with a new key that only its owner can read, and tells how to publish it. A
+    /// file that is there is left alone.
+    Generate {
+        /// The homeserver whose format the file has.
+        #[arg(long, value_enum, default_value_t = KeyFormat::Synapse)]
+        format: KeyFormat,
+        /// What the key is called, such as `a_AbCd`; something random without it.
+        #[arg(long, value_parser = parse_id)]
+        id: Option<KeyId>,
+        /// Where to put it.
+        file: PathBuf,
+    },
+    /// Shows the public keys of a file, and tells how to publish them.
+    Show {
+        /// A signing key file of Heliograph, Synapse or Dendrite.
+        file: PathBuf,
+    },
+    /// Asks the homeservers of the settings whether they publish our keys. Ends with 1 if one
+    /// does not.
+    Check {
+        /// Prints what was found as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Whose format a key file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyFormat {
+    /// A line per key.
+    Synapse,
+    /// PEM.
+    Dendrite,
+}
+
+impl From<KeyFormat> for KeyFileFormat {
+    fn from(format: KeyFormat) -> Self {
+        match format {
+            KeyFormat::Synapse => Self::Synapse,
+            KeyFormat::Dendrite => Self::Dendrite,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]

@@ -1,5 +1,5 @@
 //! The operator's commands. Those about settings touch nothing but the files named; `doctor` leaves
-//! everything as it was.
+//! everything as it was; `keys` makes files that were not there.
 
 use std::{env, fs, path::Path, process::ExitCode};
 
@@ -8,21 +8,23 @@ use heliograph_settings::Problems;
 
 use crate::{
     assemble,
-    cli::{CONFIG_VARIABLE, Cli, Command, ConfigCommand, Role},
-    doctor::{examine, print_rules},
+    cli::{CONFIG_VARIABLE, Cli, Command, ConfigCommand, KeysCommand, Role},
+    doctor::{examine, examine_keys, print_rules},
     failure::Failed,
+    keys,
     settings::{Settings, reference, sample},
 };
 
 /// Does what the command line says.
 pub(crate) fn execute(cli: &Cli) -> Result<ExitCode, Failed> {
     let file = cli.config.as_deref().filter(|path| !path.as_os_str().is_empty());
-    let role = match cli.command {
+    let role = match &cli.command {
         Command::Config(ConfigCommand::Sample) => return Ok(show(&sample())),
         Command::Config(ConfigCommand::Reference) => return Ok(show(&reference())),
         Command::Config(ConfigCommand::Routes) => return Ok(show(&heliograph_api::reference())),
-        Command::Config(ConfigCommand::Check { role }) => return check(file, role),
-        Command::Doctor { json, print_bucket_rules } => return doctor(file, json, print_bucket_rules),
+        Command::Config(ConfigCommand::Check { role }) => return check(file, *role),
+        Command::Doctor { json, print_bucket_rules } => return doctor(file, *json, *print_bucket_rules),
+        Command::Keys(command) => return keys(file, command),
         Command::Serve => Role::Serve,
         Command::Api => Role::Api,
         Command::Uploads => Role::Uploads,
@@ -61,6 +63,18 @@ fn doctor(file: Option<&Path>, json: bool, print_bucket_rules: bool) -> Result<E
     let (report, code) = examine(&settings, json)?;
     show(&report);
     Ok(code)
+}
+
+fn keys(settings_file: Option<&Path>, command: &KeysCommand) -> Result<ExitCode, Failed> {
+    match command {
+        KeysCommand::Generate { format, id, file } => Ok(show(&keys::generate(file, (*format).into(), id.as_ref())?)),
+        KeysCommand::Show { file } => Ok(show(&keys::show(file)?)),
+        KeysCommand::Check { json } => {
+            let (report, code) = examine_keys(&load(settings_file, Role::Serve)?, *json)?;
+            show(&report);
+            Ok(code)
+        }
+    }
 }
 
 /// The settings of this process, from the file and the environment.

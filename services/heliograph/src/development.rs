@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use heliograph_matrix::{DevelopmentTokens, SigningKey};
+use heliograph_matrix::{DevelopmentTokens, KeyFileFormat, SigningKey};
 use heliograph_types::{Secret, ServerName, UserId};
 use rand::{RngExt, distr::Alphanumeric};
 
@@ -72,7 +72,7 @@ impl Development {
 
 fn find_or_make_key(path: &Path) -> anyhow::Result<SigningKey> {
     if !path.exists() {
-        SigningKey::generate().write(path)?;
+        SigningKey::generate().write(path, KeyFileFormat::Synapse)?;
     }
     Ok(SigningKey::load(path)?)
 }

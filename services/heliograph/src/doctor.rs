@@ -48,13 +48,23 @@ impl Patient {
 
 /// Tries everything, and gives what is to be printed and how to end.
 pub(crate) fn examine(settings: &Settings, as_json: bool) -> Result<(String, ExitCode), Failed> {
+    run(|| patients(settings), as_json)
+}
+
+/// Tries only whether our keys are published.
+pub(crate) fn examine_keys(settings: &Settings, as_json: bool) -> Result<(String, ExitCode), Failed> {
+    run(|| homeserver::key_patients(settings), as_json)
+}
+
+/// `patients` is called on the runtime of the trials.
+fn run(patients: impl FnOnce() -> Vec<Patient>, as_json: bool) -> Result<(String, ExitCode), Failed> {
     // Two libraries ask for TLS; both shall use this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(async {
         let interrupts = signal(SignalKind::interrupt())?;
         let watch = AbortOnDropHandle::new(Handle::current().spawn(defer_end(interrupts)));
-        let report = try_everything(settings).await;
+        let report = try_everything(patients()).await;
         drop(watch);
         Ok::<_, io::Error>(report)
     })?;
@@ -72,7 +82,7 @@ async fn defer_end(mut interrupts: Signal) {
     std::process::exit(INTERRUPTED);
 }
 
-async fn try_everything(settings: &Settings) -> Report {
+fn patients(settings: &Settings) -> Vec<Patient> {
     let mut patients: Vec<Patient> = doubts(settings).into_iter().collect();
     for (name, config) in stores(settings) {
         patients.push(store(name, config, settings));
@@ -81,6 +91,10 @@ async fn try_everything(settings: &Settings) -> Report {
     patients.push(state::patient(settings));
     patients.extend(homeserver::patients(settings));
     patients.extend(roles::patient(&settings.cluster));
+    patients
+}
+
+async fn try_everything(patients: Vec<Patient>) -> Report {
     let tasks = TaskTracker::new();
     let running: Vec<_> = patients.into_iter().map(|patient| tasks.spawn(try_all(patient, tasks.clone()))).collect();
     let mut groups = Vec::new();

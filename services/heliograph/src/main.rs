@@ -9,6 +9,7 @@ mod data_folder;
 mod development;
 mod doctor;
 mod failure;
+mod keys;
 mod settings;
 
 use std::process::ExitCode;

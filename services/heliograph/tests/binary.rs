@@ -271,3 +271,42 @@ fn a_signal_ends_the_process_in_order() {
         assert!(logs.contains("ending: finishing what is in progress"), "{logs}");
     }
 }
+
+#[test]
+fn a_key_is_made_once_and_shown_without_its_secret() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    for (format, beginning) in [("synapse", "ed25519 a_1 "), ("dendrite", "-----BEGIN MATRIX PRIVATE KEY-----\n")] {
+        let generate = ["keys", "generate", "--format", format, "--id", "ed25519:a_1", format];
+
+        let (code, made, errors) = run(&mut heliograph(folder.path(), &generate));
+
+        assert_eq!((code, errors.as_str()), (Some(0), ""));
+        let file = folder.path().join(format);
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with(beginning), "{text}");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let (code, shown, _) = run(&mut heliograph(folder.path(), &["keys", "show", format]));
+        assert!(code == Some(0) && made.ends_with(&shown) && shown.contains("ed25519:a_1"), "{shown}");
+        let (code, _, errors) = run(&mut heliograph(folder.path(), &generate));
+        assert_eq!((code, errors.lines().count()), (Some(1), 1), "{errors}");
+        assert!(errors.contains(format) && errors.contains("exists"), "{errors}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), text, "it is left alone");
+    }
+}
+
+#[test]
+fn what_is_no_key_is_told() {
+    let folder = folder();
+    fs::write(folder.path().join("bad"), "ed25519 a not-a-secret\n").unwrap();
+
+    let (bad, _, told) = run(&mut heliograph(folder.path(), &["keys", "show", "bad"]));
+    let (absent, _, no_file) = run(&mut heliograph(folder.path(), &["keys", "show", "absent"]));
+    let (usage, _, no_id) = run(&mut heliograph(folder.path(), &["keys", "generate", "--id", "a-b", "new"]));
+
+    assert_eq!((bad, absent, usage), (Some(1), Some(1), Some(2)));
+    assert!(told.contains("bad") && told.contains("line 1") && !told.contains("not-a-secret"), "{told}");
+    assert!(no_file.contains("absent") && no_file.lines().count() == 1, "{no_file}");
+    assert!(no_id.contains("such as a_AbCd"), "{no_id}");
+    assert!(!folder.path().join("new").exists());
+}

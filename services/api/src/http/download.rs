@@ -143,6 +143,10 @@ async fn find_remote(front: &Front, mxc: &Mxc, asked: &Asked, wait: Duration) ->
         check(front, &record, asked)?;
         return Ok(Found::Stored(record));
     }
+    if front.is_blocked(&mxc.server_name) {
+        metrics::limited("blocked_servers");
+        return Err(Failure::not_found().into());
+    }
     if !front.takes_in_remote_media {
         return find_elsewhere(front, mxc, asked).await;
     }
@@ -173,9 +177,11 @@ fn check(front: &Front, record: &MediaRecord, asked: &Asked) -> Result<(), ApiEr
     check_wanted(front, record, asked.sees_quarantined)
 }
 
-/// Nobody but an administrator who insists gets what is quarantined, or whose content is blocked.
+/// Nobody but an administrator who insists gets what is quarantined, or whose content or server is
+/// blocked.
 pub(crate) fn check_wanted(front: &Front, record: &MediaRecord, sees_quarantined: bool) -> Result<(), ApiError> {
-    let is_wanted = record.quarantined.is_none() && !front.catalog.is_blocked(&record.sha256);
+    let is_blocked = front.catalog.is_blocked(&record.sha256) || front.is_blocked(&record.mxc.server_name);
+    let is_wanted = record.quarantined.is_none() && !is_blocked;
     if is_wanted || sees_quarantined { Ok(()) } else { Err(Failure::not_found().into()) }
 }
 

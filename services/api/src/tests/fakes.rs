@@ -8,7 +8,8 @@ use heliograph_blobs::{BlobStore, Key, LocalStore, StorageConfig};
 use heliograph_catalog::{Catalog, MediaRecord, Reserved, thumbnail_key};
 use heliograph_leases::{EmbeddedState, State};
 use heliograph_matrix::{
-    AuthError, DevelopmentHomeservers, KeyId, Presented, Refusal, Requester, SigningKey, TokenChecker,
+    AuthError, DevelopmentHomeservers, FederationConfig, KeyId, Presented, Refusal, Requester, ServerLists, SigningKey,
+    TokenChecker,
 };
 use heliograph_proto::{
     Begin, Block, Commit, Complete, Describe, Description, FederationService, Fetch, FindKey, FoundKey, ListUploads,
@@ -64,6 +65,7 @@ impl House {
             limits: LimitsConfig::default(),
             redirects: RedirectsConfig::default(),
             takes_in_remote_media: true,
+            servers: ServerLists::default(),
             state: State::clone(&state),
             direct_uploads: false,
             has_quotas: false,
@@ -89,6 +91,13 @@ impl House {
     /// The same with a fetcher that fails so.
     pub(super) fn failing(mut self, failure: Failure) -> Self {
         self.deps.federation = Arc::new(Others { failure: Some(failure) });
+        self
+    }
+
+    /// The same with servers that are blocked.
+    pub(super) fn blocking(mut self, pattern: &str) -> Self {
+        let blocked_servers = vec![pattern.to_owned()];
+        self.deps.servers = ServerLists::new(&FederationConfig { blocked_servers, ..FederationConfig::default() });
         self
     }
 

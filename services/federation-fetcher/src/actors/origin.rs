@@ -20,7 +20,7 @@ use actix::prelude::*;
 use futures_util::FutureExt;
 use heliograph_matrix::FederationConfig;
 use heliograph_proto::Fetch;
-use heliograph_types::{Clock, Failure, MediaId, Timestamp};
+use heliograph_types::{Clock, ErrorCode, Failure, MediaId, Timestamp};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -33,8 +33,8 @@ use crate::{
     fetch::Fetcher,
     flight::{Flight, Pilot, Stored, take_off},
     metrics,
-    origin::{Admission, Limits, Next, Origin, Outcome},
-    verdict::FetchError,
+    origin::{Admission, Limits, Next, Origin, Outcome, overdrawn},
+    verdict::{FetchError, Memory},
 };
 
 /// What every such actor works with.
@@ -67,13 +67,21 @@ pub(crate) struct OriginActor {
 
 impl OriginActor {
     pub(crate) fn new(work: Arc<Work>, is_busy: Arc<AtomicBool>) -> Self {
-        let FederationConfig { max_fetches_per_origin, max_queued_per_origin, backoff_min, backoff_max, .. } =
-            work.config;
-        let limits =
-            Limits { running: max_fetches_per_origin.get(), queued: max_queued_per_origin, backoff_min, backoff_max };
+        let limits = limits(&work.config);
         let used_at = work.clock.now();
         let origin = Origin::new(limits);
         Self { work, origin, flights: HashMap::new(), waiting: HashMap::new(), used_at, is_busy }
+    }
+}
+
+fn limits(config: &FederationConfig) -> Limits {
+    Limits {
+        running: config.max_fetches_per_origin.get(),
+        queued: config.max_queued_per_origin,
+        backoff_min: config.backoff_min,
+        backoff_max: config.backoff_max,
+        bytes: config.max_bytes_per_origin.as_u64(),
+        period: config.origin_period,
     }
 }
 
@@ -90,8 +98,14 @@ pub(crate) struct Want(pub(crate) Fetch);
 struct Finished {
     media_id: MediaId,
     outcome: Outcome,
+    received_bytes: u64,
     room: OwnedSemaphorePermit,
 }
+
+/// The fetch for which the others wait has a head.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Answered(MediaId);
 
 /// Others need the place: stops, unless somebody waits for a fetch.
 #[derive(Debug, Message)]
@@ -128,6 +142,10 @@ impl Handler<Want> for OriginActor {
             Admission::Start => self.start_if_room(request, ctx),
             Admission::Wait => Ok(self.enqueue(request)),
             Admission::Refuse(failure) => Err(failure),
+            Admission::Overdrawn(wait) => {
+                metrics::limited("max_bytes_per_origin");
+                Err(overdrawn(wait))
+            }
             Admission::Full => {
                 metrics::limited("max_queued_per_origin");
                 Err(Failure::saturated("too many media of this server are being fetched", Duration::from_secs(5)))
@@ -141,11 +159,23 @@ impl Handler<Want> for OriginActor {
 impl Handler<Finished> for OriginActor {
     type Result = ();
 
-    fn handle(&mut self, Finished { media_id, outcome, room }: Finished, ctx: &mut Self::Context) {
+    fn handle(&mut self, message: Finished, ctx: &mut Self::Context) {
+        let Finished { media_id, outcome, received_bytes, room } = message;
         self.flights.remove(&media_id);
-        let next = self.origin.finished(&media_id, outcome, self.work.clock.now(), rand::random());
-        self.go_on(next, room, ctx);
+        let now = self.work.clock.now();
+        self.origin.received(received_bytes, now);
+        let next = self.origin.finished(&media_id, outcome, now, rand::random());
+        self.go_on(next, Some(room), ctx);
         self.tell_busy();
+    }
+}
+
+impl Handler<Answered> for OriginActor {
+    type Result = ();
+
+    fn handle(&mut self, Answered(media_id): Answered, ctx: &mut Self::Context) {
+        let next = self.origin.answered(&media_id, self.work.clock.now());
+        self.go_on(next, None, ctx);
     }
 }
 
@@ -191,38 +221,59 @@ impl OriginActor {
         flight
     }
 
-    /// One place is free, so at most one starts: the room of the one before is enough.
-    fn go_on(&mut self, Next { start, fail }: Next, room: OwnedSemaphorePermit, ctx: &mut Context<Self>) {
-        for (media_id, failure) in fail {
+    /// The first takes over the `room` of the fetch before; what has none waits on.
+    fn go_on(&mut self, next: Next, mut room: Option<OwnedSemaphorePermit>, ctx: &mut Context<Self>) {
+        for (media_id, failure) in next.fail {
+            if failure.code == ErrorCode::LimitExceeded {
+                metrics::limited("max_bytes_per_origin");
+            }
             self.flights.remove(&media_id);
             if let Some(Waiting { pilot, .. }) = self.waiting.remove(&media_id) {
                 pilot.land(Err(failure));
             }
         }
-        debug_assert!(start.len() <= 1, "one place was free");
-        if let Some(waiting) = start.first().and_then(|media_id| self.waiting.remove(media_id)) {
-            self.spawn_fetch(waiting, room, ctx);
+        for (index, media_id) in next.start.iter().enumerate() {
+            let room = room.take().or_else(|| Arc::clone(&self.work.room).try_acquire_owned().ok());
+            let Some(room) = room else { return self.origin.postpone(&next.start[index..]) };
+            if let Some(waiting) = self.waiting.remove(media_id) {
+                self.spawn_fetch(waiting, room, ctx);
+            }
         }
     }
 
     /// The task outlives this actor, and its callers.
     fn spawn_fetch(&self, Waiting { request, pilot }: Waiting, room: OwnedSemaphorePermit, ctx: &Context<Self>) {
         let (work, actor) = (Arc::clone(&self.work), ctx.address());
+        self.watch_probe(&request.mxc.media_id, ctx);
         pilot.begin();
         let fetch = async move {
             let result = fly(&work, &request, &pilot).await;
-            let FederationConfig { remember_missing, remember_failed, .. } = work.config;
             let outcome = match &result {
                 Ok(_) => Outcome::Answered,
-                Err(error) => error.clone().into_outcome(remember_missing, remember_failed),
+                Err(error) => error.clone().into_outcome(Memory::new(&work.config)),
             };
             // The actor first: who hears of the end may want the same medium again at once.
             // If it is gone, nobody needs to know.
-            let finished = Finished { media_id: request.mxc.media_id, outcome, room };
+            let (media_id, received_bytes) = (request.mxc.media_id, pilot.arrived_bytes());
+            let finished = Finished { media_id, outcome, received_bytes, room };
             let _ = timeout(PATIENCE, actor.send(finished)).await;
             pilot.land(result.map_err(|error| error.failure));
         };
         self.work.tasks.spawn_on(fetch, &self.work.runtime);
+    }
+
+    /// Others may wait for this one: they need not wait until all of it is here.
+    fn watch_probe(&self, media_id: &MediaId, ctx: &Context<Self>) {
+        let Some(flight) = self.flights.get(media_id).filter(|_| self.origin.is_probe(media_id)).cloned() else {
+            return;
+        };
+        let (actor, answered) = (ctx.address(), Answered(media_id.clone()));
+        let watch = async move {
+            if flight.has_head().await {
+                let _ = timeout(PATIENCE, actor.send(answered)).await;
+            }
+        };
+        self.work.tasks.spawn_on(watch, &self.work.runtime);
     }
 }
 

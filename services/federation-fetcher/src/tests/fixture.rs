@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use heliograph_blobs::{BlobStore, Key, LocalStore, StorageConfig};
 use heliograph_catalog::{Catalog, MediaRecord, blob_key};
-use heliograph_leases::EmbeddedState;
+use heliograph_leases::{EmbeddedState, State};
 use heliograph_matrix::{
     FederationConfig, GuardedClient, SigningKey,
     testing::{FixedLookup, Step, TestAuthority, TestRequest, TestServer},
@@ -166,6 +166,8 @@ pub(super) struct Fixture {
     pub(super) clock: Arc<ManualClock>,
     pub(super) tasks: TaskTracker,
     pub(super) shutdown: CancellationToken,
+    config: FederationConfig,
+    again: Box<dyn Fn(FederationConfig) -> Arc<FederationFetcher>>,
     _folder: tempfile::TempDir,
 }
 
@@ -201,8 +203,8 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let blobs: Arc<dyn BlobStore> = Arc::new(LocalStore::open(folder.path(), &StorageConfig::default()).unwrap());
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
-        let state = Arc::new(EmbeddedState::in_memory(clock.clone()).unwrap());
-        let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), state.clone(), clock.clone()));
+        let state: State = Arc::new(EmbeddedState::in_memory(clock.clone()).unwrap());
+        let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), State::clone(&state), clock.clone()));
         let uploads = Arc::new(FakeUploads {
             catalog: Arc::clone(&catalog),
             blobs: Arc::clone(&blobs),
@@ -216,22 +218,61 @@ impl Fixture {
             shares: AtomicBool::new(false),
         });
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
-        let deps = Deps {
-            blobs: Arc::clone(&blobs),
-            catalog: Arc::clone(&catalog),
-            uploads: uploads.clone(),
-            keys: HashMap::from([(us(), our_key())]),
-            state,
-            client,
-            clock: clock.clone() as Arc<dyn Clock>,
-            arbiters: vec![Arbiter::new().handle(), Arbiter::new().handle()],
-            tasks: tasks.clone(),
-            shutdown: shutdown.clone(),
+        let start = {
+            let (blobs, catalog, uploads) = (Arc::clone(&blobs), Arc::clone(&catalog), Arc::clone(&uploads));
+            let (clock, tasks, shutdown) = (Arc::clone(&clock), tasks.clone(), shutdown.clone());
+            move |config| {
+                let deps = Deps {
+                    blobs: Arc::clone(&blobs),
+                    catalog: Arc::clone(&catalog),
+                    uploads: uploads.clone(),
+                    keys: HashMap::from([(us(), our_key())]),
+                    state: State::clone(&state),
+                    client: client.clone(),
+                    clock: clock.clone() as Arc<dyn Clock>,
+                    arbiters: vec![Arbiter::new().handle(), Arbiter::new().handle()],
+                    tasks: tasks.clone(),
+                    shutdown: shutdown.clone(),
+                };
+                FederationFetcher::start(config, deps)
+            }
         };
-        let service = FederationFetcher::start(config, deps);
+        let service = start(config.clone());
         let origin = format!("origin.example:{}", server.port()).parse().unwrap();
         let contract = Arc::clone(&service) as Arc<dyn FederationService>;
-        Self { service, contract, server, origin, uploads, catalog, blobs, clock, tasks, shutdown, _folder: folder }
+        let again = Box::new(start);
+        Self {
+            service,
+            contract,
+            server,
+            origin,
+            uploads,
+            catalog,
+            blobs,
+            clock,
+            tasks,
+            shutdown,
+            config,
+            again,
+            _folder: folder,
+        }
+    }
+
+    /// Another instance, which shares the state with this one; or this one after a restart.
+    pub(super) fn restart(&mut self) {
+        self.service = (self.again)(self.config.clone());
+        self.contract = Arc::clone(&self.service) as Arc<dyn FederationService>;
+    }
+
+    /// Starts again with other settings.
+    pub(super) fn reconfigure(&mut self, change: impl FnOnce(&mut FederationConfig)) {
+        change(&mut self.config);
+        self.restart();
+    }
+
+    /// The name of another server that is reached in the same place.
+    pub(super) fn other(&self) -> ServerName {
+        self.origin.as_str().replace("origin", "media").parse().unwrap()
     }
 
     /// The same, reached this way.

@@ -16,30 +16,14 @@ use heliograph_proto::{FederationService, FindKey, FoundKey, contract_suite, tes
 use heliograph_types::{Clock, ErrorCode, Failure};
 use tokio::sync::Notify;
 
-use super::fixture::Fixture;
-
-fn key(id: &str, seed: u8) -> SigningKey {
-    SigningKey::new(id.parse().unwrap(), [seed; 32])
-}
+use super::{
+    documents::{key, signed_document},
+    fixture::Fixture,
+};
 
 /// A key document as its server signs it.
 fn document(request: &TestRequest, keys: &[SigningKey], valid_until: u64) -> String {
-    let server_name = request.header("host").unwrap();
-    let listed: Vec<_> =
-        keys.iter().map(|key| format!(r#""{}":{{"key":"{}"}}"#, key.id(), base64(&key.public_key()))).collect();
-    let signed = format!(
-        r#""server_name":"{server_name}","valid_until_ts":{valid_until},"verify_keys":{{{}}}"#,
-        listed.join(",")
-    );
-    let signature = base64(&keys[0].sign(format!("{{{signed}}}").as_bytes()));
-    format!(r#"{{{signed},"signatures":{{"{server_name}":{{"{}":"{signature}"}}}}}}"#, keys[0].id())
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let bits: Vec<u8> = bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
-    let digit = |bits: &[u8]| (0..6).fold(0, |value, at| value << 1 | usize::from(*bits.get(at).unwrap_or(&0)));
-    bits.chunks(6).map(|bits| char::from(ALPHABET[digit(bits)])).collect()
+    signed_document(request.header("host").unwrap(), keys, valid_until, None)
 }
 
 async fn find(fixture: &Fixture, key_id: &str) -> Result<Option<FoundKey>, Failure> {
@@ -217,4 +201,102 @@ async fn other_algorithms_are_not_asked_for() {
 
     assert_eq!(find(&fixture, "curve25519:a").await, Ok(None));
     assert_eq!(fixture.server.requests().len(), 0);
+}
+
+#[actix_rt::test]
+async fn what_one_instance_has_fetched_no_other_asks_for() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let mut fixture = Fixture::start(move |request| {
+        let lifetime = if count.fetch_add(1, Ordering::SeqCst) == 0 { 600_000 } else { 86_400_000 };
+        json("200 OK", &document(request, &[key("ed25519:a", 1)], NOW + lifetime))
+    })
+    .await;
+    let first = find(&fixture, "ed25519:a").await.unwrap().unwrap();
+
+    fixture.restart();
+
+    assert_eq!(find(&fixture, "ed25519:a").await, Ok(Some(first)));
+    assert_eq!(find(&fixture, "ed25519:b").await, Ok(None), "the minute is that of all instances");
+    assert_eq!(fixture.server.requests().len(), 1);
+    fixture.clock.advance(Duration::from_mins(5));
+    find(&fixture, "ed25519:a").await.unwrap();
+    fixture.settle().await;
+    fixture.restart();
+    let renewed = find(&fixture, "ed25519:a").await.unwrap().unwrap();
+    assert_eq!((renewed.valid_until.as_millis(), fixture.server.requests().len()), (NOW + 86_400_000, 2));
+}
+
+#[actix_rt::test]
+async fn what_is_shared_is_believed_no_longer_than_its_server_says() {
+    let mut fixture =
+        Fixture::start(|request| json("200 OK", &document(request, &[key("ed25519:a", 1)], NOW + 600_000))).await;
+    find(&fixture, "ed25519:a").await.unwrap();
+    fixture.clock.advance(Duration::from_mins(10));
+
+    fixture.restart();
+
+    assert_eq!(find(&fixture, "ed25519:a").await.unwrap_err().code, ErrorCode::BadGateway);
+    assert_eq!(fixture.server.requests().len(), 2);
+}
+
+#[actix_rt::test]
+async fn a_document_that_is_too_large_is_not_read() {
+    let fixture = Fixture::start(|request| {
+        let document = document(request, &[key("ed25519:a", 1)], NOW + 600_000);
+        json("200 OK", &format!("{}{document}", " ".repeat(64 << 10)))
+    })
+    .await;
+
+    assert_eq!(find(&fixture, "ed25519:a").await.unwrap_err().code, ErrorCode::BadGateway);
+}
+
+/// Another spelling of the origin's name: to Matrix each is another server.
+fn spelled(fixture: &Fixture, number: usize) -> FindKey {
+    let mut bits = number;
+    let spell = |letter: char| {
+        let is_upper = letter.is_ascii_alphabetic() && bits & 1 == 1;
+        bits >>= usize::from(letter.is_ascii_alphabetic());
+        if is_upper { letter.to_ascii_uppercase() } else { letter }
+    };
+    let name: String = fixture.origin.as_str().chars().map(spell).collect();
+    FindKey { server_name: name.parse().unwrap(), key_id: "ed25519:a".to_owned() }
+}
+
+#[actix_rt::test]
+async fn made_up_servers_take_no_room_from_those_that_are_known() {
+    const ROOM: usize = 256;
+    let (asked, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let (count, wait) = (Arc::clone(&asked), Arc::clone(&gate));
+    let fixture = Fixture::start(move |request| {
+        let answer = json("200 OK", &document(request, &[key("ed25519:a", 1)], NOW + 600_000));
+        if count.fetch_add(1, Ordering::SeqCst) == 0 {
+            return answer;
+        }
+        [vec![Step::Wait(Arc::clone(&wait))], answer].concat()
+    })
+    .await;
+    find(&fixture, "ed25519:a").await.unwrap();
+
+    let made_up = (1..=ROOM).map(|number| {
+        let (service, request) = (Arc::clone(&fixture.service), spelled(&fixture, number));
+        actix_rt::spawn(async move { service.find_key(request).await })
+    });
+    let made_up: Vec<_> = made_up.collect();
+    while asked.load(Ordering::SeqCst) <= ROOM {
+        tokio::task::yield_now().await;
+    }
+    let one_more = fixture.service.find_key(spelled(&fixture, ROOM + 1)).await;
+    fixture.clock.advance(Duration::from_mins(1));
+    let renewed = fixture.service.find_key(FindKey { key_id: "ed25519:b".to_owned(), ..spelled(&fixture, 0) });
+    let renewed = tokio::select! {
+        renewed = renewed => renewed,
+        () = async { loop { gate.notify_waiters(); tokio::task::yield_now().await; } } => unreachable!("it never ends"),
+    };
+
+    assert_eq!(one_more.unwrap_err().code, ErrorCode::LimitExceeded);
+    assert_eq!(renewed, Ok(None), "it is asked all the same");
+    for made_up in made_up {
+        assert!(made_up.await.unwrap().unwrap().is_some());
+    }
 }

@@ -8,12 +8,15 @@ use std::{
     time::Duration,
 };
 
-use heliograph_matrix::testing::{Step, answer, json};
-use heliograph_proto::{FederationService, Fetch, contract_suite, testing::Way};
+use heliograph_matrix::{
+    FederationConfig,
+    testing::{Step, answer, json},
+};
+use heliograph_proto::{FederationService, Fetch, FindKey, contract_suite, testing::Way};
 use heliograph_types::{ErrorCode, Mxc};
 use tokio::sync::Notify;
 
-use super::fixture::{Fixture, media, read_all, us};
+use super::fixture::{AFTER, BEFORE, Fixture, media, open_head, read_all, send, us};
 
 fn error(
     status: &'static str,
@@ -27,6 +30,7 @@ contract_suite! {
     not_yet_uploaded_is_not_remembered,
     a_throttle_is_passed_on_and_obeyed,
     refusals_of_our_signature_are_a_bad_gateway,
+    a_blocked_server_is_asked_for_nothing,
 }
 
 async fn not_found_is_final_and_remembered_for_minutes(way: Way) {
@@ -139,6 +143,87 @@ async fn refusals_of_our_signature_are_a_bad_gateway(way: Way) {
         assert_eq!(fixture.code("m1").await, ErrorCode::BadGateway);
         assert_eq!(fixture.server.requests().len(), 1);
     }
+}
+
+async fn a_blocked_server_is_asked_for_nothing(way: Way) {
+    let block = |config: &mut FederationConfig| config.blocked_servers = vec!["*.example".to_owned()];
+    let allow = |config: &mut FederationConfig| config.allowed_servers = vec!["friends.org".to_owned()];
+    for change in [block, allow] {
+        let fixture = Fixture::start_with(change, |_| media("hello")).await.by(way).await;
+        let key = FindKey { server_name: fixture.origin.clone(), key_id: "ed25519:a".to_owned() };
+
+        assert_eq!(fixture.code("m1").await, ErrorCode::NotFound);
+        assert_eq!(fixture.contract.find_key(key).await.unwrap_err().code, ErrorCode::Forbidden);
+        assert_eq!(fixture.contract.locate(&fixture.origin).await.unwrap_err().code, ErrorCode::NotFound);
+
+        assert_eq!(fixture.server.requests().len(), 0);
+    }
+}
+
+#[actix_rt::test]
+async fn what_is_too_large_is_not_fetched_again_for_long() {
+    let fixture = Fixture::start(|_| media(vec![b'x'; 11_000_000])).await;
+
+    for _ in 0..2 {
+        assert_eq!(fixture.code("m1").await, ErrorCode::RemoteTooLarge);
+        fixture.settle().await;
+        fixture.clock.advance(Duration::from_hours(12) - Duration::from_secs(1));
+    }
+    assert_eq!(fixture.server.requests().len(), 1);
+    fixture.clock.advance(Duration::from_secs(2));
+    assert_eq!(fixture.code("m1").await, ErrorCode::RemoteTooLarge);
+    assert_eq!(fixture.server.requests().len(), 2);
+}
+
+#[actix_rt::test]
+async fn who_has_sent_too_much_is_asked_again_when_there_is_room() {
+    let little = |config: &mut FederationConfig| {
+        (config.max_bytes_per_origin, config.origin_period) = (bytesize::ByteSize(10), Duration::from_mins(1));
+    };
+    let fixture = Fixture::start_with(little, |_| media("fifteen bytes!!")).await;
+    fixture.read("m1").await.unwrap();
+
+    let refused = fixture.fetch("m2").await.unwrap_err();
+
+    assert_eq!((refused.code, refused.retry_after), (ErrorCode::LimitExceeded, Some(Duration::from_secs(36))));
+    assert_eq!(fixture.server.requests().len(), 1);
+    fixture.clock.advance(Duration::from_secs(36));
+    assert_eq!(fixture.read("m2").await.unwrap(), b"fifteen bytes!!");
+}
+
+#[actix_rt::test]
+async fn after_an_outage_one_is_asked_and_the_others_wait_for_its_answer_but_not_for_its_end() {
+    let (calls, asked, gate) = (AtomicUsize::new(0), Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait) = (Arc::clone(&asked), Arc::clone(&gate));
+    let fixture = Fixture::start(move |request| {
+        calls.fetch_add(1, Ordering::SeqCst);
+        match request.target() {
+            target if target.contains("outage") => json("500 Oops", "{}"),
+            target if target.contains("probe") => {
+                tell.notify_one();
+                let pause = || Step::Wait(Arc::clone(&wait));
+                vec![pause(), open_head(), send(BEFORE), send("slow"), pause(), send(AFTER)]
+            }
+            _ => media("hello"),
+        }
+    })
+    .await;
+    fixture.code("outage").await;
+    fixture.settle().await;
+    fixture.clock.advance(Duration::from_secs(3));
+
+    let mut other = Box::pin(fixture.read("other"));
+    let (probe, ()) = tokio::join!(fixture.fetch("probe"), async {
+        asked.notified().await;
+        // Messages of one thread reach the actor in order: this one waits by now.
+        assert!(futures_util::poll!(&mut other).is_pending());
+        gate.notify_one();
+    });
+
+    assert_eq!(other.await.unwrap(), b"hello");
+    assert_eq!(fixture.server.requests().len(), 3);
+    gate.notify_one();
+    assert_eq!(read_all(probe.unwrap()).await.unwrap(), b"slow");
 }
 
 #[actix_rt::test]

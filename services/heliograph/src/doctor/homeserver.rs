@@ -25,15 +25,24 @@ const LOOK: &str = "start the homeserver, or correct homeserver.url";
 
 /// The trials of each homeserver.
 pub(super) fn patients(settings: &Settings) -> Vec<Patient> {
+    patients_with(settings, trials)
+}
+
+/// The one trial of each homeserver that is about our key.
+pub(super) fn key_patients(settings: &Settings) -> Vec<Patient> {
+    patients_with(settings, |bench| vec![key_trial(bench)])
+}
+
+fn patients_with(settings: &Settings, trials: fn(&Arc<Bench>) -> Vec<Trial>) -> Vec<Patient> {
     if settings.is_development() {
         let told = "development mode: there is none, but two users on this machine";
         let finding = Finding::note(told, "add a [[homeserver]] for anything but trying things out");
         return vec![Patient::new("homeserver", "", vec![Trial::new("settings", async { finding })])];
     }
-    settings.homeservers.iter().map(|config| patient(config, settings)).collect()
+    settings.homeservers.iter().map(|config| patient(config, settings, trials)).collect()
 }
 
-fn patient(config: &HomeserverConfig, settings: &Settings) -> Patient {
+fn patient(config: &HomeserverConfig, settings: &Settings, trials: fn(&Arc<Bench>) -> Vec<Trial>) -> Patient {
     let place = config.server_name.as_ref().map(ToString::to_string).unwrap_or_default();
     let trials = match Bench::open(config, settings) {
         Ok(bench) => trials(&Arc::new(bench)),
@@ -93,11 +102,11 @@ impl Bench {
 
 fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     let shared = || Arc::clone(bench);
-    let (one, two, three, four, five) = (shared(), shared(), shared(), shared(), shared());
+    let (one, two, four, five) = (shared(), shared(), shared(), shared());
     let mut trials = vec![
         Trial::new("answers", async move { look_at_versions(&one).await }),
         Trial::new("wrong token", async move { refuses_a_wrong_token(&two).await }),
-        Trial::new("signing key", async move { look_at_key(&three).await }),
+        key_trial(bench),
         Trial::new("well-known for clients", async move { well_known::of_clients(&four).await }),
         Trial::new("well-known for servers", async move { well_known::of_servers(&five).await }),
     ];
@@ -106,6 +115,11 @@ fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         trials.push(Trial::new("admin_token", async move { use_admin_token(&bench, token).await }));
     }
     trials
+}
+
+fn key_trial(bench: &Arc<Bench>) -> Trial {
+    let bench = Arc::clone(bench);
+    Trial::new("signing key", async move { look_at_key(&bench).await })
 }
 
 async fn look_at_versions(bench: &Bench) -> Finding {
@@ -208,7 +222,8 @@ async fn fetch_from_outside(bench: &Bench) -> Result<KeyDocument, String> {
 
 /// Whether others find our key where they look for it.
 fn judge_key(ours: &SigningKey, published: &KeyDocument) -> Finding {
-    const ADVICE: &str = "give homeserver.signing_key_file the signing key that the homeserver uses now";
+    const ADVICE: &str = "give homeserver.signing_key_file the signing key that the homeserver uses now, or have this \
+                          one published: `heliograph keys show` tells how";
     let id = ours.id();
     match published.keys.get(id) {
         Some(key) if *key == ours.public_key() => Finding::ok(format!("{id} is published")),

@@ -3,8 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use heliograph_leases::check_redis_url;
-use heliograph_matrix::HomeserverConfig;
-use heliograph_matrix::check_proxy;
+use heliograph_matrix::{FederationConfig, HomeserverConfig, ServerLists, check_proxy};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -33,6 +32,7 @@ pub(super) fn find(settings: &Settings, role: Role) -> Found {
         let message = format!("must not be longer than federation.backoff_max ({max:?}), not {min:?}");
         found.push(("federation.backoff_min".to_owned(), message));
     }
+    check_servers(&settings.federation, &mut found);
     if let Some(Err(error)) = settings.state.redis_url.as_ref().map(check_redis_url) {
         found.push(("state.redis_url".to_owned(), format!("must be a URL such as redis://host:6379/0: {error}")));
     }
@@ -51,6 +51,24 @@ pub(super) fn find(settings: &Settings, role: Role) -> Found {
 }
 
 /// What concerns every process.
+/// Which other servers there are for us.
+fn check_servers(federation: &FederationConfig, found: &mut Found) {
+    let lists = [("blocked_servers", &federation.blocked_servers), ("allowed_servers", &federation.allowed_servers)];
+    let can_match = |pattern: &str| pattern.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]*?".contains(c));
+    for (field, patterns) in lists {
+        let nonsense = patterns.iter().filter(|pattern| pattern.is_empty() || !can_match(pattern));
+        found.extend(nonsense.map(|pattern| {
+            let message = format!("must be names of servers such as \"*.example.org\", not {pattern:?}");
+            (format!("federation.{field}"), message)
+        }));
+    }
+    let servers = ServerLists::new(federation);
+    for notary in federation.notaries.iter().filter(|notary| !servers.admit(notary)) {
+        let message = format!("{notary} would not be asked: federation.blocked_servers or allowed_servers keep it out");
+        found.push(("federation.notaries".to_owned(), message));
+    }
+}
+
 fn check_common(settings: &Settings, found: &mut Found) {
     if let Some(url) = settings.telemetry.otlp_endpoint.as_ref().filter(|url| url.scheme() != "http") {
         found.push(("telemetry.otlp_endpoint".to_owned(), format!("must begin with http://, not {url}")));
@@ -330,6 +348,27 @@ mod tests {
 
         assert_eq!(keys(file, Role::Serve), ["federation.proxy"]);
         assert!(problems.contains("socks5://") && !problems.contains("hidden"), "{problems}");
+    }
+
+    #[test]
+    fn a_pattern_that_no_server_can_have_is_told() {
+        let with = |pattern: &str| keys(&format!("[federation]\nblocked_servers = [\"{pattern}\"]"), Role::Serve);
+
+        for pattern in ["*.evil.example", "a-?.example:8448", "[2001:db8::*]"] {
+            assert_eq!(with(pattern), [""; 0], "{pattern}");
+        }
+        for pattern in ["https://evil.example", "", "@*:evil.example", "a b"] {
+            assert_eq!(with(pattern), ["federation.blocked_servers"], "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_notary_is_a_server_with_which_we_have_to_do() {
+        let with = |lists: &str| keys(&format!("[federation]\nnotaries = [\"n.example\"]\n{lists}"), Role::Serve);
+
+        assert_eq!(with(""), [""; 0]);
+        assert_eq!(with("blocked_servers = [\"*.example\"]"), ["federation.notaries"]);
+        assert_eq!(with("allowed_servers = [\"friends.org\"]"), ["federation.notaries"]);
     }
 
     #[test]

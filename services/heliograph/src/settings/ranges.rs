@@ -34,6 +34,7 @@ fn check_spans(settings: &Settings, found: &mut Found) {
         ("federation.connect_timeout", federation.connect_timeout),
         ("federation.read_timeout", federation.read_timeout),
         ("federation.fetch_timeout", federation.fetch_timeout),
+        ("federation.origin_period", federation.origin_period),
         ("edge.head_timeout", edge.head_timeout),
         ("edge.body_timeout", edge.body_timeout),
         ("edge.connect_timeout", edge.connect_timeout),

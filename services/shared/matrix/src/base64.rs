@@ -25,6 +25,11 @@ pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     TOLERANT.decode(text).ok()?.try_into().ok()
 }
 
+/// However many bytes there are.
+pub(crate) fn decode_all(text: &str) -> Option<Vec<u8>> {
+    TOLERANT.decode(text).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,8 +26,10 @@ heliograph_settings::settings! {
         /// Base URL of the homeserver's client API as it is reached from here, such as
         /// `http://synapse:8008`. It is asked who an access token belongs to.
         pub url: Option<Url> = None,
-        /// A file with the signing key of the homeserver, in Synapse's format. With it,
-        /// remote servers see our requests as the homeserver's.
+        /// A file with a signing key that the homeserver publishes, in the format of Synapse or
+        /// of Dendrite: its own, or one that was made with `heliograph keys generate` and added
+        /// to those that it publishes. The first key of the file signs. With it, remote servers
+        /// see our requests as the homeserver's.
         pub signing_key_file: Option<PathBuf> = None,
         /// A file with certificate authorities (PEM) to trust besides those of the system
         /// when the homeserver is asked.
@@ -142,13 +144,13 @@ heliograph_settings::settings! {
         /// Fetches that may wait for their turn at one origin; more are refused with
         /// `M_LIMIT_EXCEEDED`.
         pub max_queued_per_origin: usize = 64,
-        /// How long an origin is left alone after its first failure; doubled with each
-        /// further one.
+        /// How long at most an origin is left alone after its first failure; doubled with each
+        /// further one. Each time a random part of it, at least half of this. Then one fetch is
+        /// tried, and the others wait until it is answered.
         pub backoff_min: Duration = Duration::from_secs(2),
         /// The longest time that an origin is left alone.
         pub backoff_max: Duration = Duration::from_mins(10),
-        /// How long the answer that there is no such medium, or that it is too large, is
-        /// remembered.
+        /// How long the answer that there is no such medium is remembered.
         pub remember_missing: Duration = Duration::from_mins(5),
         /// How long any other failure of a medium is remembered.
         pub remember_failed: Duration = Duration::from_secs(15),
@@ -158,6 +160,30 @@ heliograph_settings::settings! {
         /// medium that is remembered. One more replaces the one that was not asked for
         /// longest, and with it forgets what failed there.
         pub max_origins: NonZeroUsize = ORIGINS,
+        /// How long it is remembered that a medium is too large: so long it is not fetched again
+        /// to find that out.
+        pub remember_too_large: Duration = Duration::from_hours(24),
+        /// Bytes that one origin may send to one node within `origin_period`, kept or not; the
+        /// room comes back evenly over that time. Without room nothing more is fetched from
+        /// there: 429 `M_LIMIT_EXCEEDED` with the time to wait. What is on its way is not cut
+        /// off. Protects the disk and the line from one server; honest ones send less.
+        pub max_bytes_per_origin: ByteSize = ByteSize::gib(50),
+        /// The time that `max_bytes_per_origin` is for.
+        pub origin_period: Duration = Duration::from_hours(1),
+        /// Servers with which we have nothing to do: names in which `*` stands for anything and
+        /// `?` for one character, such as `*.evil.example`. A name without a port is for all
+        /// ports. Their media are 404 `M_NOT_FOUND`, copies that are here too (which stay, and
+        /// come back with the server); their requests are refused with 403 `M_FORBIDDEN`; they are
+        /// asked for nothing, not even for their keys. To be set for `api` and `federation` alike.
+        pub blocked_servers: Vec<String> = Vec::new(),
+        /// If not empty, the only servers with which we have to do, in the same form; whoever is
+        /// in `blocked_servers` as well is blocked.
+        pub allowed_servers: Vec<String> = Vec::new(),
+        /// Servers that are asked for the keys of another one that does not give them itself, in
+        /// this order, with a bound of 10 seconds for all of them. What they say counts if it is
+        /// signed by both. Name those alone that you trust: a notary could make up the keys of a
+        /// server that cannot be reached from here, and it learns who asks us for media.
+        pub notaries: Vec<ServerName> = Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use ed25519_dalek::{Signature, VerifyingKey};
 use heliograph_types::{ServerName, Timestamp};
 use ruma_common::{CanonicalJsonObject, CanonicalJsonValue};
+use serde::{Deserialize, Serialize};
 
 use crate::{KeyId, base64, canonical};
 
@@ -15,7 +16,7 @@ const LONGEST_VALIDITY: Duration = Duration::from_hours(168);
 pub const MOST_KEY_DOCUMENT_BYTES: usize = 64 << 10;
 
 /// The keys with which a server signs its requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyDocument {
     /// Public keys by id. Keys of old events are not among them.
     pub keys: BTreeMap<KeyId, [u8; 32]>,
@@ -41,7 +42,15 @@ impl KeyDocument {
 }
 
 fn check(json: &[u8], server_name: &ServerName, now: Timestamp) -> Result<KeyDocument, String> {
-    let document = canonical::parse_object(json)?;
+    check_document(&canonical::parse_object(json)?, server_name, now)
+}
+
+/// The same for a document that has been read, whoever gave it.
+pub(crate) fn check_document(
+    document: &CanonicalJsonObject,
+    server_name: &ServerName,
+    now: Timestamp,
+) -> Result<KeyDocument, String> {
     if document.get("server_name").and_then(CanonicalJsonValue::as_str) != Some(server_name.as_str()) {
         return Err("it is not of this server".to_owned());
     }
@@ -54,7 +63,7 @@ fn check(json: &[u8], server_name: &ServerName, now: Timestamp) -> Result<KeyDoc
     if valid_until <= now {
         return Err("it has expired".to_owned());
     }
-    let keys = read_keys(object_member(&document, "verify_keys").ok_or("verify_keys is missing")?)?;
+    let keys = read_keys(object_member(document, "verify_keys").ok_or("verify_keys is missing")?)?;
     check_signatures(document, server_name, &keys)?;
     Ok(KeyDocument { keys, valid_until: valid_until.min(now + LONGEST_VALIDITY) })
 }
@@ -75,16 +84,16 @@ fn read_keys(verify_keys: &CanonicalJsonObject) -> Result<BTreeMap<KeyId, [u8; 3
 }
 
 /// At least one of the keys must have signed, and no signature by one of them may be wrong.
-fn check_signatures(
-    document: CanonicalJsonObject,
+pub(crate) fn check_signatures(
+    document: &CanonicalJsonObject,
     server_name: &ServerName,
     keys: &BTreeMap<KeyId, [u8; 32]>,
 ) -> Result<(), String> {
-    let signatures = object_member(&document, "signatures")
+    let signatures = object_member(document, "signatures")
         .and_then(|signatures| object_member(signatures, server_name.as_str()))
         .cloned()
         .unwrap_or_default();
-    let message = canonical::to_signed_form(document);
+    let message = canonical::to_signed_form(document.clone());
     let mut signed = false;
     for (id, key) in keys {
         let Some(signature) = signatures.get(id.as_str()) else { continue };
@@ -93,7 +102,7 @@ fn check_signatures(
         }
         signed = true;
     }
-    if signed { Ok(()) } else { Err("none of its keys has signed it".to_owned()) }
+    if signed { Ok(()) } else { Err(format!("no key of {server_name} has signed it")) }
 }
 
 fn verifies(key: &[u8; 32], message: &str, signature: &CanonicalJsonValue) -> bool {

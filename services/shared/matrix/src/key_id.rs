@@ -2,8 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 /// `ed25519:<version>`, the version of `A-Z a-z 0-9 _`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct KeyId(String);
 
 /// The text is no id of an Ed25519 key.
@@ -42,6 +45,20 @@ impl FromStr for KeyId {
         } else {
             Err(InvalidKeyId)
         }
+    }
+}
+
+impl TryFrom<String> for KeyId {
+    type Error = InvalidKeyId;
+
+    fn try_from(text: String) -> Result<Self, InvalidKeyId> {
+        text.parse()
+    }
+}
+
+impl From<KeyId> for String {
+    fn from(KeyId(text): KeyId) -> Self {
+        text
     }
 }
 

@@ -80,6 +80,8 @@ impl TestAuthority {
 pub struct TestRequest {
     /// Request line and headers.
     pub head: String,
+    /// What followed, if its length was told.
+    pub body: String,
 }
 
 impl TestRequest {
@@ -197,7 +199,12 @@ async fn read_request(stream: &mut TlsStream<TcpStream>) -> Option<TestRequest> 
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
     }
-    Some(TestRequest { head: String::from_utf8(head).ok()? })
+    let mut request = TestRequest { head: String::from_utf8(head).ok()?, body: String::new() };
+    let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.ok()?;
+    request.body = String::from_utf8(body).ok()?;
+    Some(request)
 }
 
 /// Names that lead where the test wants: also to another port than that of the URL, if the
