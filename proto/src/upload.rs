@@ -290,6 +290,11 @@ pub trait UploadService: Send + Sync + 'static {
 
     /// What a user has uploaded, by time. `Unavailable` while that cannot be known.
     async fn list_uploads(&self, request: ListUploads) -> Result<Uploads, Failure>;
+
+    /// Removes the copies of remote media that were not read since; answers how many. They can be
+    /// fetched again. What is just being read, quarantined or protected stays. `Unavailable` while
+    /// it cannot be known when they were read.
+    async fn purge_copies(&self, read_before: Timestamp) -> Result<u64, Failure>;
 }
 
 /// Serves an [`UploadService`] over gRPC.
@@ -422,6 +427,15 @@ impl wire::upload_service_server::UploadService for GrpcUploadServer {
         let Uploads { media_ids, total } = self.0.list_uploads(request).await.map_err(to_status)?;
         let media_ids = media_ids.iter().map(ToString::to_string).collect();
         Ok(Response::new(wire::ListUploadsResponse { media_ids, total }))
+    }
+
+    async fn purge_copies(
+        &self,
+        request: Request<wire::PurgeCopiesRequest>,
+    ) -> Result<Response<wire::PurgeCopiesResponse>, Status> {
+        let read_before = Timestamp::from_millis(request.into_inner().read_before_ms);
+        let removed = self.0.purge_copies(read_before).await.map_err(to_status)?;
+        Ok(Response::new(wire::PurgeCopiesResponse { removed }))
     }
 }
 
@@ -607,5 +621,10 @@ impl UploadService for GrpcUploadClient {
         let answer = self.0.clone().list_uploads(message).await.map_err(to_failure)?.into_inner();
         let media_ids = answer.media_ids.iter().map(|id| parse(id)).collect::<Result<_, _>>().map_err(to_failure)?;
         Ok(Uploads { media_ids, total: answer.total })
+    }
+
+    async fn purge_copies(&self, read_before: Timestamp) -> Result<u64, Failure> {
+        let message = wire::PurgeCopiesRequest { read_before_ms: read_before.as_millis() };
+        Ok(self.1.clone().purge_copies(message).await.map_err(to_failure)?.into_inner().removed)
     }
 }

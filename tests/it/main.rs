@@ -15,6 +15,7 @@ mod direct;
 mod doctor;
 mod documents;
 mod edge;
+mod eviction;
 mod federation;
 mod freeze;
 mod fuzz;

@@ -289,6 +289,19 @@ impl Deployment {
         health
     }
 
+    /// Starts one more orchestrator beside that of the four. Nobody calls it: it does what is done
+    /// in the background.
+    pub async fn start_uploads(&mut self) {
+        let first = self.roles.iter().find(|role| role.name == "uploads").unwrap();
+        let (health, file) = (SocketAddr::from(([127, 0, 0, 1], free_port())), format!("uploads-{}", self.roles.len()));
+        let mut settings = first.settings.clone();
+        settings.set("cluster", "health_listen", health.to_string());
+        settings.set("cluster", "grpc_listen", format!("127.0.0.1:{}", free_port()));
+        settings.set("data", "folder", self.folder.path().join(format!("data-{file}")).to_str().unwrap());
+        self.roles.push(Role { name: "uploads", file, settings, health });
+        self.start().await;
+    }
+
     /// The place of the first process that answers HTTP.
     fn front(&self) -> usize {
         self.roles.iter().position(|role| serves_http(role.name)).unwrap()

@@ -69,6 +69,7 @@ pub(crate) async fn stored(
                 key: key(&record.blob)?,
                 media_type: record.content_type.to_string(),
                 size_bytes: record.size_bytes,
+                read_on: Box::new(front.reads.follow(record)),
             };
             metrics::delivered("store", parts.iter().map(|part| part.end - part.start).sum());
             let head_only = request.method() == Method::HEAD;
@@ -143,7 +144,8 @@ pub(crate) async fn open(front: &Front, record: &MediaRecord, part: Range<u64>) 
         Err(error) if error.is_not_found() => return Err(gone(record)),
         pieces => pieces?,
     };
-    Ok(Opened::Stream(Box::pin(pieces.map_err(broke_off))))
+    let read_on = front.reads.follow(record);
+    Ok(Opened::Stream(Box::pin(pieces.inspect_ok(move |_| read_on()).map_err(broke_off))))
 }
 
 /// The store failed in the middle; unless the content was just deleted, that is a fault.

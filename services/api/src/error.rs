@@ -29,6 +29,10 @@ impl ApiError {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self::Failure(Failure::new(code, message))
     }
+
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Failure(failure) if failure.code == ErrorCode::NotFound)
+    }
 }
 
 impl From<Failure> for ApiError {

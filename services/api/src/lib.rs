@@ -21,6 +21,7 @@ mod metrics;
 mod params;
 mod parts;
 mod published;
+mod reads;
 mod receive;
 mod redirect;
 mod refuse;
@@ -31,7 +32,7 @@ mod server;
 mod tests;
 mod work;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use heliograph_blobs::BlobStore;
 use heliograph_catalog::Catalog;
@@ -65,6 +66,8 @@ pub struct Deps {
     pub takes_in_remote_media: bool,
     /// With which other servers we have to do.
     pub servers: ServerLists,
+    /// How often reads of copies of remote media are written down.
+    pub write_reads_every: Duration,
     /// Where limits are counted.
     pub state: State,
     /// Whether clients may put content straight into the store (MSC3870).

@@ -18,6 +18,16 @@ pub(crate) fn not_redirected(reason: &'static str) {
     counter!("heliograph_redirects_not_made_total", "reason" => reason).increment(1);
 }
 
+/// Reads of copies of remote media were written down.
+pub(crate) fn reads_written(count: u64) {
+    counter!("heliograph_remote_reads_written_total").increment(count);
+}
+
+/// A read of a copy was not noted: too many others were.
+pub(crate) fn read_forgotten() {
+    counter!("heliograph_remote_reads_forgotten_total").increment(1);
+}
+
 /// A limit of the front struck.
 pub(crate) fn limited(limit: &'static str) {
     counter!("heliograph_api_limited_total", "limit" => limit).increment(1);

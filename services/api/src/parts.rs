@@ -15,6 +15,8 @@ pub(crate) struct Content {
     pub(crate) key: Key,
     pub(crate) media_type: String,
     pub(crate) size_bytes: u64,
+    /// Called with each piece that is read.
+    pub(crate) read_on: Box<dyn Fn()>,
 }
 
 /// The head of each part, and the part.
@@ -50,7 +52,7 @@ pub(crate) fn answer(
     parts: Vec<Range<u64>>,
     head_only: bool,
 ) -> HttpResponse {
-    let Content { blobs, key, media_type, size_bytes } = content;
+    let Content { blobs, key, media_type, size_bytes, read_on } = content;
     let frame = Frame::new(random_boundary(), &media_type, size_bytes, parts);
     let length = frame.length();
     let Frame { boundary, parts, end } = frame;
@@ -65,7 +67,7 @@ pub(crate) fn answer(
             Ok::<_, heliograph_blobs::BlobError>(stream::once(async { Ok(head) }).chain(pieces))
         }
     });
-    let pieces = pieces.try_flatten().map_err(deliver::broke_off);
+    let pieces = pieces.try_flatten().inspect_ok(move |_| read_on()).map_err(deliver::broke_off);
     let end = stream::once(async move { Ok(end) });
     answer.body(SizedStream::new(length, Box::pin(pieces.chain(end))))
 }

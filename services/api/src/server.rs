@@ -9,7 +9,7 @@ use std::{
 
 use actix_web::{HttpRequest, http::header::HOST, web::Data};
 use heliograph_blobs::BlobStore;
-use heliograph_catalog::{Catalog, Change, thumbnails_prefix};
+use heliograph_catalog::{Catalog, Change, Copies, thumbnails_prefix};
 use heliograph_leases::State;
 use heliograph_matrix::{HomeserverConfig, Homeservers, ServerLists, SigningKey, TokenChecker};
 use heliograph_proto::{FederationService, ThumbnailService, UploadService};
@@ -18,8 +18,8 @@ use tokio::sync::{Semaphore, broadcast::error::RecvError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ApiConfig, Deps, freeze::Freeze, hot::HotFiles, limits::Limits, listen, published::Published, redirect::Redirects,
-    remote_keys::RemoteKeys, work::Work,
+    ApiConfig, Deps, freeze::Freeze, hot::HotFiles, limits::Limits, listen, published::Published, reads::Reads,
+    redirect::Redirects, remote_keys::RemoteKeys, work::Work,
 };
 
 /// What all requests share.
@@ -33,6 +33,7 @@ pub(crate) struct Front {
     pub(crate) redirects: Redirects,
     pub(crate) takes_in_remote_media: bool,
     pub(crate) servers: ServerLists,
+    pub(crate) reads: Arc<Reads>,
     pub(crate) published: Published,
     pub(crate) published_keys: HashMap<ServerName, SigningKey>,
     pub(crate) direct_uploads: bool,
@@ -101,12 +102,16 @@ impl Front {
 /// Without a single server name.
 pub async fn serve(config: ApiConfig, deps: Deps, listener: TcpListener) -> io::Result<()> {
     assert!(!deps.server_names.is_empty(), "a front has at least one server name");
-    let (health, shutdown) = (deps.health.clone(), deps.shutdown.clone());
+    let (health, shutdown, write_reads_every) = (deps.health.clone(), deps.shutdown.clone(), deps.write_reads_every);
     let front = Data::new(build_front(config, deps).map_err(io::Error::other)?);
     let following = front.shutdown.clone().run_until_cancelled_owned(Front::follow_changes(front.clone()));
     front.work.spawn(following);
+    front.work.spawn(Arc::clone(&front.reads).write_every(write_reads_every, front.shutdown.clone()));
+    let reads = Arc::clone(&front.reads);
     let server = listen::start(front, health, listener)?;
-    heliograph_runtime::run_until(server, shutdown).await
+    let outcome = heliograph_runtime::run_until(server, shutdown).await;
+    reads.write().await;
+    outcome
 }
 
 pub(crate) fn build_front(config: ApiConfig, deps: Deps) -> Result<Front, String> {
@@ -119,6 +124,7 @@ pub(crate) fn build_front(config: ApiConfig, deps: Deps) -> Result<Front, String
         takes_in_remote_media: deps.takes_in_remote_media,
         servers: deps.servers,
         limits: Arc::new(Limits::new(deps.limits, State::clone(&deps.state))),
+        reads: Arc::new(Reads::new(Copies::new(State::clone(&deps.state)), Arc::clone(&deps.clock))),
         state: deps.state,
         published: Published::default(),
         published_keys: deps.published_keys,

@@ -290,3 +290,27 @@ async fn a_preflight_needs_no_token_and_errors_have_cors_headers_too() {
         assert_eq!(response.headers().get("access-control-allow-origin").unwrap(), "*");
     }
 }
+
+#[actix_web::test]
+async fn a_copy_that_goes_before_it_is_read_is_fetched_again() {
+    let failure = Failure::new(ErrorCode::Unavailable, "the origin was asked");
+    for path in ["download", "thumbnail"] {
+        let house = House::new().await.failing(failure.clone());
+        house.record("mxc://theirs.example/copy", None).await;
+        house.evict_unseen("mxc://theirs.example/copy").await;
+
+        let path = format!("/_matrix/client/v1/media/{path}/theirs.example/copy?width=32&height=32");
+        let answer = ask(&house, get(&path, "alice")).await;
+
+        let body = String::from_utf8_lossy(&answer.body);
+        assert!(body.contains("the origin was asked"), "{path}: {body}");
+    }
+}
+
+#[actix_web::test]
+async fn our_own_media_that_are_gone_are_not_looked_for_elsewhere() {
+    let house = House::new().await.failing(Failure::internal("must not be asked"));
+    house.evict_unseen("mxc://ours.example/here").await;
+
+    expect(&house, get(DOWNLOAD, "alice"), 404, "M_NOT_FOUND").await;
+}

@@ -152,6 +152,7 @@ fn serve_api(
         redirects: parts.settings.redirects.clone(),
         takes_in_remote_media: parts.settings.federation.remote_media == RemoteMediaMode::Fetch,
         servers: ServerLists::new(&parts.settings.federation),
+        write_reads_every: parts.settings.remote_copies.write_reads_every,
         state: Arc::clone(&parts.state),
         direct_uploads: parts.settings.uploads.direct,
         has_quotas: !parts.settings.quotas.is_empty(),

@@ -18,7 +18,7 @@ use heliograph_matrix::{FederationConfig, HomeserverConfig, PreviewsConfig};
 use heliograph_runtime::{ProcessConfig, TelemetryConfig};
 use heliograph_settings::{Document, Problems, Section};
 use heliograph_thumbnailer::ThumbnailsConfig;
-use heliograph_upload_orchestrator::{QuotaConfig, UploadsConfig};
+use heliograph_upload_orchestrator::{QuotaConfig, RemoteCopiesConfig, UploadsConfig};
 
 pub(crate) use cluster::ClusterConfig;
 pub(crate) use manual::{reference, sample};
@@ -50,6 +50,7 @@ pub(crate) struct Settings {
     pub(crate) state: StateConfig,
     pub(crate) uploads: UploadsConfig,
     pub(crate) quotas: Vec<QuotaConfig>,
+    pub(crate) remote_copies: RemoteCopiesConfig,
     pub(crate) thumbnails: ThumbnailsConfig,
     pub(crate) federation: FederationConfig,
     #[expect(dead_code, reason = "read and checked already; previews are not served yet")]
@@ -148,6 +149,7 @@ impl Settings {
             state: sections.one("state"),
             uploads: sections.one("uploads"),
             quotas: sections.several("quota"),
+            remote_copies: sections.one("remote_copies"),
             thumbnails: sections.one("thumbnails"),
             federation: sections.one("federation"),
             previews: sections.one("previews"),

@@ -1,4 +1,5 @@
-//! What users have stored and may store: the ledger of each, and its quota.
+//! What users have stored and may store: the ledger of each, and its quota. And the ledger of all
+//! copies of remote media, which nobody has a quota for.
 //!
 //! The ledgers are derived from the records and may be lost with the shared state; the
 //! keeper at the end of this file writes them anew. While the state is out of reach, uploads
@@ -7,27 +8,29 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt};
-use heliograph_catalog::{Catalog, MediaRecord};
+use heliograph_catalog::{Catalog, Copies, MediaRecord, RemoteCopy};
 use heliograph_leases::{Allowance, Exceeded, LedgerEntry, State, StateError};
 use heliograph_proto::{ListUploads, Uploads, Usage};
-use heliograph_types::{Failure, Mxc, UserId};
+use heliograph_types::{Clock, Failure, Mxc, Timestamp, UserId};
 use tokio_util::sync::CancellationToken;
 
 mod missed;
 
-use self::missed::Missed;
+use self::missed::{Change, Missed};
 use crate::{
     metrics,
     quota::{QuotaConfig, Quotas},
 };
 
-/// Says in the state that the ledgers are complete.
-const COMPLETE: (&str, &str) = ("ledgers", "complete");
+/// Says in the state that the ledgers are complete, and since when.
+const COMPLETE: (&str, &str) = ("ledgers", "complete with copies");
 /// Who writes them anew, and for how long without renewal.
 const KEEPER: &str = "ledgers";
 const KEEPER_TTL: Duration = Duration::from_mins(1);
 /// How often to look whether they are there.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// Marks of earlier versions may be there too.
+const MOST_MARKS: usize = 16;
 /// Records that are entered at once.
 const AT_ONCE: usize = 16;
 /// Records between two renewals of the lease.
@@ -36,13 +39,20 @@ const BATCH: usize = 2000;
 /// The accounts of all users.
 pub(crate) struct Accounts {
     state: State,
+    clock: Arc<dyn Clock>,
+    copies: Copies,
     quotas: Quotas,
     missed: Missed,
 }
 
 impl Accounts {
-    pub(crate) fn new(state: State, quotas: Quotas) -> Self {
-        Self { state, quotas, missed: Missed::default() }
+    pub(crate) fn new(state: State, quotas: Quotas, clock: Arc<dyn Clock>) -> Self {
+        Self { copies: Copies::new(State::clone(&state)), state, clock, quotas, missed: Missed::default() }
+    }
+
+    /// The ledger of the copies of remote media.
+    pub(crate) const fn copies(&self) -> &Copies {
+        &self.copies
     }
 
     /// Sets room aside for an upload that begins, before its body is read. One of unknown
@@ -64,13 +74,45 @@ impl Accounts {
 
     /// Counts what is about to be recorded, in place of what was set aside.
     pub(crate) async fn enter(&self, record: &MediaRecord, claim: &str) -> Result<(), Failure> {
-        let Some(user) = &record.uploader else { return Ok(()) };
+        let Some(user) = &record.uploader else {
+            self.enter_copy(record).await;
+            return Ok(());
+        };
         let allowance = self.quotas.find(user).map_or_else(Allowance::default, QuotaConfig::allowance);
         let entered = self.state.enter(user.as_str(), &entry(record), Some(claim), &allowance).await;
         if entered.is_err() {
-            self.missed.note(user, &record.mxc, Some(record));
+            self.missed.note(Change::is_now(user, record));
         }
         self.judge(user, entered)
+    }
+
+    /// Enters a copy of remote media, as read this moment. One without a record does no harm:
+    /// eviction takes it out when its time has come.
+    pub(crate) async fn enter_copy(&self, record: &MediaRecord) {
+        let Some(copy) = RemoteCopy::of(record) else { return };
+        if let Err(error) = self.copies.enter(&[copy.clone().last_read_at(self.clock.now())]).await {
+            tracing::warn!(mxc = %record.mxc, %error, "a copy of remote media is not counted yet");
+            self.missed.note(Change::Copy(copy));
+        }
+    }
+
+    /// Enters a copy that may have been taken out by somebody who died before its record went.
+    pub(crate) async fn enter_copy_again(&self, record: &MediaRecord) {
+        let Some(copy) = RemoteCopy::of(record) else { return };
+        if self.copies.enter(std::slice::from_ref(&copy)).await.is_err() {
+            self.missed.note(Change::Copy(copy));
+        }
+    }
+
+    /// What a moderator has decided about does not go, and does not count, until that is taken back.
+    pub(crate) async fn follow_verdict(&self, record: &MediaRecord) {
+        if RemoteCopy::of(record).is_some() {
+            self.enter_copy(record).await;
+            return;
+        }
+        if let Err(error) = self.copies.forget(&record.mxc).await {
+            tracing::debug!(mxc = %record.mxc, %error, "eviction will find that it may not remove this copy");
+        }
     }
 
     fn judge(&self, user: &UserId, outcome: Result<Result<(), Exceeded>, StateError>) -> Result<(), Failure> {
@@ -91,10 +133,17 @@ impl Accounts {
     /// An upload came to nothing. What its id stands for now, if for anything, is counted.
     pub(crate) async fn set_right(&self, uploader: Option<&UserId>, mxc: &Mxc, claim: &str, now: Option<&MediaRecord>) {
         self.give_up(uploader, claim).await;
-        let Some(user) = uploader else { return };
-        if let Err(error) = self.count(user, mxc, now).await {
+        let Some(user) = uploader else {
+            // It may have been entered as large as what came to nothing.
+            if let Some(record) = now {
+                self.enter_copy(record).await;
+            }
+            return;
+        };
+        let change = now.map_or_else(|| Change::is_gone(user, mxc), |record| Change::is_now(user, record));
+        if let Err(error) = self.count(&change).await {
             tracing::warn!(%mxc, %error, "an upload that came to nothing may be counted for a while");
-            self.missed.note(user, mxc, now);
+            self.missed.note(change);
         }
     }
 
@@ -111,7 +160,7 @@ impl Accounts {
         let Some(user) = &record.uploader else { return };
         if let Err(error) = self.state.strike(user.as_str(), record.mxc.media_id.as_str()).await {
             tracing::warn!(mxc = %record.mxc, %error, "a medium that is gone is still counted for a while");
-            self.missed.note(user, &record.mxc, None);
+            self.missed.note(Change::is_gone(user, &record.mxc));
         }
     }
 
@@ -146,9 +195,15 @@ impl Accounts {
     }
 
     async fn is_complete(&self) -> Result<bool, StateError> {
+        Ok(self.complete_since().await?.is_some())
+    }
+
+    /// Since when the ledgers are complete; `None` if they are not.
+    pub(crate) async fn complete_since(&self) -> Result<Option<Timestamp>, StateError> {
         let (index, member) = COMPLETE;
-        let entries = self.state.range(index, u64::MAX, 1).await?;
-        Ok(entries.iter().any(|entry| entry.member == member))
+        let entries = self.state.range(index, u64::MAX, MOST_MARKS).await?;
+        let mark = entries.into_iter().find(|entry| entry.member == member);
+        Ok(mark.map(|entry| Timestamp::from_millis(entry.score)))
     }
 
     /// Writes the ledgers anew whenever the state has forgotten them, until shutdown.
@@ -178,7 +233,10 @@ impl Accounts {
         let mut batches = std::pin::pin!(catalog.all_records().chunks(BATCH));
         while let Some(batch) = batches.next().await {
             count += batch.len();
-            let records = futures_util::stream::iter(batch).map_err(Failure::from);
+            let records: Vec<MediaRecord> = batch.into_iter().collect::<Result<_, _>>()?;
+            let copies: Vec<RemoteCopy> = records.iter().filter_map(RemoteCopy::of).collect();
+            self.copies.enter(&copies).await.map_err(unknown)?;
+            let records = futures_util::stream::iter(records).map(Ok);
             let enter = async |record: MediaRecord| self.enter_again(&record).await.map_err(unknown);
             records.try_for_each_concurrent(AT_ONCE, enter).await?;
             if !self.state.renew(&lease, KEEPER_TTL).await.map_err(unknown)? {
@@ -186,23 +244,24 @@ impl Accounts {
             }
         }
         let (index, member) = COMPLETE;
-        self.state.insert(index, member, 1).await.map_err(unknown)?;
-        tracing::info!(count, "counted what users have stored");
+        self.state.insert(index, member, self.clock.now().as_millis()).await.map_err(unknown)?;
+        tracing::info!(count, "counted what is stored");
         self.state.release(&lease).await.map_err(unknown)
     }
 
     async fn enter_again(&self, record: &MediaRecord) -> Result<(), StateError> {
         let Some(user) = record.uploader.as_ref().filter(|_| record.deleted.is_none()) else { return Ok(()) };
-        self.count(user, &record.mxc, Some(record)).await
+        self.count(&Change::is_now(user, record)).await
     }
 
     /// Makes the ledger say what there is. Without a limit: what is stored is not refused.
-    async fn count(&self, user: &UserId, mxc: &Mxc, now: Option<&MediaRecord>) -> Result<(), StateError> {
-        match now {
-            Some(record) => {
-                self.state.enter(user.as_str(), &entry(record), None, &Allowance::default()).await.map(drop)
+    async fn count(&self, change: &Change) -> Result<(), StateError> {
+        match change {
+            Change::Now(user, entry) => {
+                self.state.enter(user.as_str(), entry, None, &Allowance::default()).await.map(drop)
             }
-            None => self.state.strike(user.as_str(), mxc.media_id.as_str()).await,
+            Change::Gone(user, mxc) => self.state.strike(user.as_str(), mxc.media_id.as_str()).await,
+            Change::Copy(copy) => self.copies.enter(std::slice::from_ref(copy)).await,
         }
     }
 
@@ -213,8 +272,8 @@ impl Accounts {
             self.state.remove(index, member).await?;
             self.missed.clear();
         }
-        while let Some((user, mxc, record)) = self.missed.first() {
-            self.count(&user, &mxc, record.as_ref()).await?;
+        while let Some(change) = self.missed.first() {
+            self.count(&change).await?;
             self.missed.drop_first();
         }
         Ok(())

@@ -9,6 +9,7 @@ mod actors;
 mod config;
 mod direct;
 mod discard;
+mod evict;
 mod metrics;
 mod moderate;
 mod quota;
@@ -28,6 +29,7 @@ use heliograph_types::Clock;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use config::{DirectInspection, UploadsConfig};
+pub use evict::RemoteCopiesConfig;
 pub use quota::QuotaConfig;
 pub use service::UploadOrchestrator;
 
@@ -36,6 +38,8 @@ pub use service::UploadOrchestrator;
 pub struct Deps {
     /// How much users may store.
     pub quotas: Vec<QuotaConfig>,
+    /// How long copies of remote media stay.
+    pub remote_copies: RemoteCopiesConfig,
     /// Where bytes and records are.
     pub blobs: Arc<dyn BlobStore>,
     /// The records.

@@ -1,7 +1,10 @@
 //! Every metric of this service.
 
+use heliograph_leases::Holdings;
 use heliograph_proto::Action;
 use metrics::{counter, gauge};
+
+use crate::evict::Reason;
 
 /// An upload was admitted.
 pub(crate) fn began() {
@@ -51,4 +54,22 @@ pub(crate) fn moderated(action: Action) {
 /// Remains of an upload, or an expired id, were removed.
 pub(crate) fn swept(what: &'static str) {
     counter!("heliograph_uploads_swept_total", "what" => what).increment(1);
+}
+
+/// What there is of remote media, whatever may not go left out.
+#[expect(clippy::cast_precision_loss, reason = "nobody sees the difference")]
+pub(crate) fn remote_copies(total: &Holdings) {
+    gauge!("heliograph_remote_copies").set(total.files as f64);
+    gauge!("heliograph_remote_copies_bytes").set(total.bytes as f64);
+}
+
+/// A copy of remote media of this size was removed.
+pub(crate) fn evicted(reason: Reason, size_bytes: u64) {
+    let reason = match reason {
+        Reason::Idle => "idle",
+        Reason::Space => "space",
+        Reason::Purge => "purge",
+    };
+    counter!("heliograph_remote_copies_evicted_total", "reason" => reason).increment(1);
+    counter!("heliograph_remote_copies_evicted_bytes_total", "reason" => reason).increment(size_bytes);
 }

@@ -36,9 +36,14 @@ pub(crate) async fn moderate(shared: &Arc<Shared>, request: &Moderate) -> Result
     outcome
 }
 
+/// Who changes a medium, or removes a copy, owns this.
+pub(crate) fn lease_key(mxc: &Mxc) -> String {
+    format!("medium:{mxc}")
+}
+
 /// The lease on a medium; none without the shared state, where changes must go on.
 async fn own(shared: &Shared, mxc: &Mxc) -> Result<Option<Lease>, Failure> {
-    let key = format!("medium:{mxc}");
+    let key = lease_key(mxc);
     let trying = async {
         loop {
             match shared.state.try_acquire(&key, LEASE_TTL).await {
@@ -69,6 +74,8 @@ async fn change(shared: &Arc<Shared>, Moderate { mxc, action, moderator }: &Mode
     shared.catalog.replace(&changed).await?;
     if changed.deleted.is_some() {
         erase(shared, &changed, &blob).await?;
+    } else if changed.is_remote_copy() {
+        shared.accounts.follow_verdict(&changed).await;
     }
     Ok(true)
 }
@@ -111,17 +118,20 @@ async fn erase(shared: &Shared, record: &MediaRecord, blob: &Key) -> Result<(), 
 }
 
 /// Removes thumbnails and bytes of a medium whose removal was noted. If its record names the
-/// bytes after all, only the note goes. True if something is gone.
+/// bytes after all, only the note goes, and a copy is entered again: who was about to remove it
+/// may have died. True if something is gone.
 pub(crate) async fn finish_removal(shared: &Shared, mxc: &Mxc, blob: &Key) -> Result<bool, CatalogError> {
     let record = shared.catalog.find_now(mxc).await?;
-    if record.as_ref().is_some_and(|record| record.holds(blob)) {
+    if let Some(record) = record.as_ref().filter(|record| record.holds(blob)) {
+        shared.accounts.enter_copy_again(record).await;
         shared.catalog.forget_removal(&sharing::blob_id_of(blob), mxc).await?;
         return Ok(false);
     }
-    if record.is_some_and(|record| record.deleted.is_some()) {
+    let is_deleted = record.as_ref().is_some_and(|record| record.deleted.is_some());
+    if is_deleted || record.is_none() {
         remove_all(&*shared.blobs, &thumbnails_prefix(mxc)).await.map_err(CatalogError::Store)?;
     }
-    sharing::remove_noted(shared, mxc, blob).await.map(|outcome| outcome == sharing::Outcome::Gone)
+    sharing::remove_noted(shared, mxc, blob, is_deleted).await.map(|outcome| outcome == sharing::Outcome::Gone)
 }
 
 #[cfg(test)]

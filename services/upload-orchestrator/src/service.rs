@@ -10,7 +10,7 @@ use heliograph_proto::{
     Begin, BlobId, Block, Commit, Complete, ListUploads, Moderate, Presign, Reservation, Reserve, Target, Ticket,
     UploadService, Uploads, Usage,
 };
-use heliograph_types::{ErrorCode, Failure, MediaId, Mxc, StoreName, UserId};
+use heliograph_types::{ErrorCode, Failure, MediaId, Mxc, StoreName, Timestamp, UserId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::Instrument;
 use ulid::Ulid;
@@ -22,7 +22,7 @@ use crate::{
         registry::{Registry, Shared, pending_index},
         upload::{AbortUpload, CommitUpload, LEASE_TTL, ReportProgress, UploadActor, discard},
     },
-    metrics, moderate,
+    evict, metrics, moderate,
     quota::Quotas,
     sweep,
 };
@@ -49,16 +49,28 @@ impl UploadOrchestrator {
     /// Starts the orchestrator and its sweep; its background work runs on the runtime of
     /// the caller.
     pub fn start(config: UploadsConfig, deps: Deps) -> Arc<Self> {
-        let Deps { quotas, blobs, catalog, state, clock, arbiters, tasks, shutdown, alone } = deps;
+        let Deps { quotas, remote_copies, blobs, catalog, state, clock, arbiters, tasks, shutdown, alone } = deps;
         let room = Arc::new(Semaphore::new(config.max_in_progress.get().min(Semaphore::MAX_PERMITS)));
         let uploads = Registry::new(arbiters);
         let runtime = tokio::runtime::Handle::current();
-        let accounts = Arc::new(Accounts::new(State::clone(&state), Quotas::new(quotas)));
-        let shared = Arc::new(Shared { config, blobs, catalog, state, accounts, clock, tasks, runtime, uploads });
+        let accounts = Arc::new(Accounts::new(State::clone(&state), Quotas::new(quotas), Arc::clone(&clock)));
+        let shared = Arc::new(Shared {
+            config,
+            copies_config: remote_copies,
+            blobs,
+            catalog,
+            state,
+            accounts,
+            clock,
+            tasks,
+            runtime,
+            uploads,
+        });
         // Nobody else writes: what is in the store from before now is dead.
         let dead_before = alone.then(|| shared.clock.now());
         shared.in_background(sweep::run(Arc::clone(&shared), shutdown.clone(), dead_before));
-        shared.in_background(Arc::clone(&shared.accounts).keep(Arc::clone(&shared.catalog), shutdown));
+        shared.in_background(Arc::clone(&shared.accounts).keep(Arc::clone(&shared.catalog), shutdown.clone()));
+        shared.in_background(evict::run(Arc::clone(&shared), shutdown));
         Arc::new(Self { shared, room })
     }
 
@@ -324,6 +336,14 @@ impl UploadService for UploadOrchestrator {
 
     async fn list_uploads(&self, request: ListUploads) -> Result<Uploads, Failure> {
         self.shared.accounts.list(&request).await
+    }
+
+    async fn purge_copies(&self, read_before: Timestamp) -> Result<u64, Failure> {
+        // It goes on if whoever asks gives up.
+        let (shared, (answer, outcome)) = (Arc::clone(&self.shared), oneshot::channel());
+        let work = async move { drop(answer.send(evict::purge(&shared, read_before).await)) };
+        self.shared.in_background(work.instrument(tracing::Span::current()));
+        outcome.await.unwrap_or_else(|_| Err(Failure::unavailable("the removal was interrupted")))
     }
 }
 

@@ -129,14 +129,27 @@ pub(crate) async fn note_removal(shared: &Shared, mxc: &Mxc, blob: &Key) -> Resu
 }
 
 /// Removes the bytes of a medium whose record does not name them any more, unless others do.
-/// The removal must have been noted before.
-pub(crate) async fn remove_noted(shared: &Shared, mxc: &Mxc, blob: &Key) -> Result<Outcome, CatalogError> {
+/// The removal must have been noted before. A medium that was not deleted may be just on its way
+/// to a new record, which may name them again: then its reference counts as that of any other.
+pub(crate) async fn remove_noted(
+    shared: &Shared,
+    mxc: &Mxc,
+    blob: &Key,
+    is_deleted: bool,
+) -> Result<Outcome, CatalogError> {
     let blob_id = blob_id_of(blob);
-    shared.blobs.delete(&ref_key(&blob_id, mxc)).await.map_err(CatalogError::Store)?;
+    let own = ref_key(&blob_id, mxc);
+    if is_deleted {
+        shared.blobs.delete(&own).await.map_err(CatalogError::Store)?;
+    }
     let outcome = look_for_uses(shared, &blob_id, blob).await?;
     match outcome {
         Outcome::Undecided => return Ok(outcome),
-        Outcome::Kept => {}
+        Outcome::Kept => {
+            if !is_deleted && judge(shared, &own, blob).await? == Outcome::Gone {
+                shared.blobs.delete(&own).await.map_err(CatalogError::Store)?;
+            }
+        }
         Outcome::Gone => {
             remove_all(&*shared.blobs, &refs_prefix(Some(&blob_id))).await.map_err(CatalogError::Store)?;
             remove(&*shared.blobs, blob).await.map_err(CatalogError::Store)?;

@@ -94,7 +94,7 @@ async fn sweep_blobs(shared: &Shared, until: Timestamp) -> Result<usize, Catalog
         }
     }
     if is_another_day(since, until) {
-        removed += sharing::sweep_references(shared, since - HOUR).await?;
+        removed += sharing::sweep_references(shared, since - REFERENCES_EVERY - HOUR).await?;
     }
     shared.catalog.note_swept(until).await?;
     Ok(removed)

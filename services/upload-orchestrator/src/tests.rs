@@ -1,6 +1,7 @@
 //! The service with its actors, over a real folder and the embedded state.
 
 mod direct;
+mod eviction;
 mod faults;
 mod moderation;
 mod quotas;
@@ -32,7 +33,7 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use ulid::Ulid;
 
-use crate::{Deps, QuotaConfig, UploadOrchestrator, UploadsConfig, actors::upload::Panic};
+use crate::{Deps, QuotaConfig, RemoteCopiesConfig, UploadOrchestrator, UploadsConfig, actors::upload::Panic};
 
 struct House {
     folder: TempDir,
@@ -44,6 +45,7 @@ struct House {
     /// Tasks that go on as long as there are instances.
     lasting: AtomicUsize,
     quotas: Vec<QuotaConfig>,
+    remote_copies: RemoteCopiesConfig,
 }
 
 impl House {
@@ -63,6 +65,7 @@ impl House {
             tasks: TaskTracker::new(),
             lasting: AtomicUsize::new(0),
             quotas: Vec::new(),
+            remote_copies: RemoteCopiesConfig::default(),
         }
     }
 
@@ -104,10 +107,11 @@ impl House {
         config: UploadsConfig,
         alone: bool,
     ) -> Arc<UploadOrchestrator> {
-        // The sweep and the keeper of ledgers.
-        self.lasting.fetch_add(2, Ordering::SeqCst);
+        // The sweep, the keeper of ledgers, and the eviction.
+        self.lasting.fetch_add(3, Ordering::SeqCst);
         let deps = Deps {
             quotas: self.quotas.clone(),
+            remote_copies: self.remote_copies.clone(),
             blobs,
             catalog,
             state: Arc::clone(&self.state),
@@ -295,6 +299,7 @@ async fn two_owners_of_one_id_are_harmless_when_all_leases_are_lost() {
         tasks: house.tasks.clone(),
         lasting: AtomicUsize::new(0),
         quotas: Vec::new(),
+        remote_copies: RemoteCopiesConfig::default(),
     };
     let second = forgetful.open(UploadsConfig::default(), false);
     let two = second.begin(begin(Target::Reserved(mxc.clone()))).await.unwrap();

@@ -5,6 +5,7 @@ pub(crate) mod blocked;
 pub(crate) mod delete;
 pub(crate) mod info;
 pub(crate) mod protect;
+pub(crate) mod purge_media_cache;
 pub(crate) mod quarantine;
 pub(crate) mod user_media;
 
@@ -34,12 +35,22 @@ async fn moderate(front: &Front, administrator: &Administrator, mxc: Mxc, action
 /// Whoever administers one homeserver has no say about the media of another. Copies of
 /// remote media are shared by all.
 fn check_authority(front: &Front, administrator: &Administrator, mxc: &Mxc) -> Result<(), ApiError> {
+    match &administrator.authority {
+        Authority::Server(server_name) if front.is_ours(&mxc.server_name) && *server_name == mxc.server_name => Ok(()),
+        Authority::Server(_) if front.is_ours(&mxc.server_name) => {
+            Err(ApiError::new(ErrorCode::Forbidden, "this is not a medium of your homeserver"))
+        }
+        _ => check_shared(front, administrator),
+    }
+}
+
+/// Whether an administrator has a say about what all homeservers share.
+fn check_shared(front: &Front, administrator: &Administrator) -> Result<(), ApiError> {
     let may = match &administrator.authority {
         Authority::Everything => true,
-        Authority::Server(server_name) if front.is_ours(&mxc.server_name) => *server_name == mxc.server_name,
         Authority::Server(_) => front.server_names.len() == 1,
     };
-    if may { Ok(()) } else { Err(ApiError::new(ErrorCode::Forbidden, "this is not a medium of your homeserver")) }
+    if may { Ok(()) } else { Err(ApiError::new(ErrorCode::Forbidden, "this is shared with other homeservers")) }
 }
 
 /// Only our own media can be deleted or protected.

@@ -93,11 +93,17 @@ async fn respond(front: &Front, request: &HttpRequest, asked: Asked) -> Outcome 
     let mxc = params::mxc(request)?;
     let wait = Query::of(request).wait(front.config.max_wait)?;
     let name = params::text_segment(request, "file_name").and_then(|name| FileName::new(&name));
-    match find(front, &mxc, &asked, wait).await? {
-        Found::Stored(record) => match redirect::content(front, request, asked.wish, &record, name.as_ref()).await {
-            Some(redirect) => Ok(redirect),
-            None => deliver::stored(front, request, &record, name.as_ref(), asked.caching).await,
-        },
+    let mut found = find(front, &mxc, &asked, wait).await?;
+    if let Found::Stored(record) = &found {
+        match stored(front, request, &asked, record, name.as_ref()).await {
+            Err(error) if record.is_remote_copy() && error.is_not_found() => {
+                found = find_again(front, &mxc, &asked, wait).await?;
+            }
+            answer => return answer,
+        }
+    }
+    match found {
+        Found::Stored(record) => stored(front, request, &asked, &record, name.as_ref()).await,
         Found::Elsewhere(base) => redirect::to_origin(&base, &mxc, &Wanted::File(name.as_ref()), wait),
         Found::Arriving(media) if deliver::is_cut_unseen(request, &media) => {
             await_copy(front, &asked, media).await?;
@@ -106,6 +112,25 @@ async fn respond(front: &Front, request: &HttpRequest, asked: Asked) -> Outcome 
         }
         Found::Arriving(media) => deliver::arriving(front, request, &asked, media, name.as_ref()).await,
     }
+}
+
+async fn stored(
+    front: &Front,
+    request: &HttpRequest,
+    asked: &Asked,
+    record: &MediaRecord,
+    name: Option<&FileName>,
+) -> Outcome {
+    match redirect::content(front, request, asked.wish, record, name).await {
+        Some(redirect) => Ok(redirect),
+        None => deliver::stored(front, request, record, name, asked.caching).await,
+    }
+}
+
+/// A copy went after its record was read, and the record with it: then it is fetched again.
+pub(crate) async fn find_again(front: &Front, mxc: &Mxc, asked: &Asked, wait: Duration) -> Result<Found, ApiError> {
+    front.catalog.forget(mxc);
+    find(front, mxc, asked, wait).await
 }
 
 /// Waits until what arrives is here as a whole: its body ends when the copy is durable.
@@ -141,6 +166,7 @@ async fn find_remote(front: &Front, mxc: &Mxc, asked: &Asked, wait: Duration) ->
     }
     if let Some(record) = front.catalog.find(mxc).await? {
         check(front, &record, asked)?;
+        front.reads.note(mxc);
         return Ok(Found::Stored(record));
     }
     if front.is_blocked(&mxc.server_name) {

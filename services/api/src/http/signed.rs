@@ -62,5 +62,6 @@ fn admit(front: &Front, query: &Query, path: &str) -> Result<Caching, ApiError> 
 async fn get(front: &Front, mxc: &Mxc) -> Result<Arc<MediaRecord>, ApiError> {
     let record = front.catalog.find(mxc).await?.ok_or_else(Failure::not_found)?;
     download::check_wanted(front, &record, false)?;
+    front.reads.follow(&record)();
     Ok(record)
 }

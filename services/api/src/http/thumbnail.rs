@@ -35,13 +35,23 @@ pub(crate) async fn handle_legacy(Call { front, request, .. }: Call<'_>) -> Outc
 async fn respond(front: &Front, request: &HttpRequest, asked: Asked) -> Outcome {
     let mxc = params::mxc(request)?;
     let (spec, wait) = spec(front, request)?;
-    match download::find(front, &mxc, &asked, wait).await? {
-        Found::Stored(_) => {}
-        // The original is fetched first.
-        Found::Arriving(media) => download::await_copy(front, &asked, media).await?,
-        Found::Elsewhere(base) => return redirect::to_origin(&base, &mxc, &Wanted::Thumbnail(spec), wait),
-    }
-    let thumbnail = stored_or_rendered(front, &asked.caller, mxc.clone(), spec).await?;
+    let mut found = download::find(front, &mxc, &asked, wait).await?;
+    let mut may_try_again = matches!(&found, Found::Stored(record) if record.is_remote_copy());
+    let thumbnail = loop {
+        match found {
+            Found::Stored(_) => {}
+            // The original is fetched first.
+            Found::Arriving(media) => download::await_copy(front, &asked, media).await?,
+            Found::Elsewhere(base) => return redirect::to_origin(&base, &mxc, &Wanted::Thumbnail(spec), wait),
+        }
+        match stored_or_rendered(front, &asked.caller, mxc.clone(), spec).await {
+            Err(error) if may_try_again && error.is_not_found() => {
+                found = download::find_again(front, &mxc, &asked, wait).await?;
+                may_try_again = false;
+            }
+            thumbnail => break thumbnail?,
+        }
+    };
     if let Some(redirect) = redirect::picture(front, request, asked.wish, (&mxc, spec), &thumbnail).await {
         return Ok(redirect);
     }

@@ -122,6 +122,8 @@ routes! {
         "/_synapse/admin/v1/media/protect/{media_id}";
     Post Administrator http::admin::protect::handle_undo, Always, "Synapse's admin API":
         "/_synapse/admin/v1/media/unprotect/{media_id}";
+    Post Administrator http::admin::purge_media_cache::handle, Always, "Synapse's admin API":
+        "/_synapse/admin/v1/purge_media_cache";
     Get Administrator http::admin::info::handle, Always, "Synapse's admin API":
         "/_synapse/admin/v1/media/{server_name}/{media_id}";
     Delete Administrator http::admin::delete::handle, Always, "Synapse's admin API":

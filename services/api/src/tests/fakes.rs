@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use heliograph_blobs::{BlobStore, Key, LocalStore, StorageConfig};
-use heliograph_catalog::{Catalog, MediaRecord, Reserved, thumbnail_key};
+use heliograph_catalog::{Catalog, MediaRecord, Reserved, record_key, thumbnail_key};
 use heliograph_leases::{EmbeddedState, State};
 use heliograph_matrix::{
     AuthError, DevelopmentHomeservers, FederationConfig, KeyId, Presented, Refusal, Requester, ServerLists, SigningKey,
@@ -66,6 +66,7 @@ impl House {
             redirects: RedirectsConfig::default(),
             takes_in_remote_media: true,
             servers: ServerLists::default(),
+            write_reads_every: Duration::from_mins(1),
             state: State::clone(&state),
             direct_uploads: false,
             has_quotas: false,
@@ -124,6 +125,16 @@ impl House {
             deleted: None,
         };
         self.catalog.create(&record).await.unwrap();
+    }
+
+    /// Has a medium of which everybody remembers the record removed elsewhere, and its bytes with it.
+    pub(super) async fn evict_unseen(&self, mxc: &str) {
+        let mxc = mxc.parse().unwrap();
+        self.catalog.find(&mxc).await.unwrap().unwrap();
+        for key in [record_key(&mxc), Key::new(BLOB).unwrap()] {
+            self.deps.blobs.delete(&key).await.unwrap();
+        }
+        self.catalog.find(&mxc).await.unwrap().expect("it is remembered");
     }
 
     /// Stores something like a picture as a thumbnail that was made before.
@@ -219,12 +230,17 @@ impl UploadService for Others {
     async fn list_uploads(&self, _: ListUploads) -> Result<Uploads, Failure> {
         self.fail()
     }
+
+    async fn purge_copies(&self, read_before: Timestamp) -> Result<u64, Failure> {
+        Ok(read_before.as_millis() % 1000)
+    }
 }
 
 #[async_trait]
 impl ThumbnailService for Others {
     async fn render(&self, _: Render) -> Result<Thumbnail, Failure> {
-        self.fail()
+        // It knows no medium: all of them are gone.
+        Err(Failure::not_found())
     }
 
     async fn describe(&self, _: Describe) -> Result<Description, Failure> {

@@ -152,6 +152,10 @@ impl UploadService for FakeUploads {
     async fn list_uploads(&self, _: ListUploads) -> Result<Uploads, Failure> {
         Err(Failure::internal("not here"))
     }
+
+    async fn purge_copies(&self, _: Timestamp) -> Result<u64, Failure> {
+        Err(Failure::internal("not here"))
+    }
 }
 
 pub(super) struct Fixture {

@@ -17,6 +17,7 @@ use super::{identity::Tenant, parts::Parts};
 pub(super) fn build_uploads(parts: &Parts) -> Arc<dyn UploadService> {
     let deps = heliograph_upload_orchestrator::Deps {
         quotas: parts.settings.quotas.clone(),
+        remote_copies: parts.settings.remote_copies.clone(),
         blobs: Arc::clone(&parts.blobs),
         catalog: Arc::clone(&parts.catalog),
         state: Arc::clone(&parts.state),

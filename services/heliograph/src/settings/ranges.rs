@@ -21,7 +21,7 @@ pub(super) fn find(settings: &Settings) -> Found {
 /// With no time, everything would be out of time at once. Of other spans zero has a meaning:
 /// not to wait, not to remember.
 fn check_spans(settings: &Settings, found: &mut Found) {
-    let Settings { api, state, uploads, thumbnails, federation, cluster, edge, .. } = settings;
+    let Settings { api, state, uploads, remote_copies, thumbnails, federation, cluster, edge, .. } = settings;
     let spans = [
         ("api.head_timeout", api.head_timeout),
         ("api.body_timeout", api.body_timeout),
@@ -30,6 +30,8 @@ fn check_spans(settings: &Settings, found: &mut Found) {
         ("uploads.idle_timeout", uploads.idle_timeout),
         ("uploads.max_duration", uploads.max_duration),
         ("uploads.sweep_interval", uploads.sweep_interval),
+        ("remote_copies.check_every", remote_copies.check_every),
+        ("remote_copies.write_reads_every", remote_copies.write_reads_every),
         ("thumbnails.timeout", thumbnails.timeout),
         ("federation.connect_timeout", federation.connect_timeout),
         ("federation.read_timeout", federation.read_timeout),
@@ -108,6 +110,7 @@ mod tests {
             ("state", &["timeout"]),
             ("uploads", &["unused_lifetime", "idle_timeout", "max_duration", "sweep_interval"]),
             ("quota", &["period"]),
+            ("remote_copies", &["check_every", "write_reads_every"]),
             ("thumbnails", &["timeout"]),
             ("federation", &["connect_timeout", "read_timeout", "fetch_timeout"]),
             ("edge", &["head_timeout", "body_timeout", "connect_timeout", "answer_timeout"]),

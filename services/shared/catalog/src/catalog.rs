@@ -125,11 +125,23 @@ impl Catalog {
     /// Only for who owns the medium: it is read, changed and written.
     pub async fn replace(&self, record: &MediaRecord) -> Result<(), CatalogError> {
         self.blobs.put(&record_key(&record.mxc), to_json(record)).await.map_err(CatalogError::Store)?;
-        self.forget(&record.mxc);
-        if let Err(error) = self.state.publish(CHANGES, &record.mxc.to_string()).await {
-            tracing::warn!(mxc = %record.mxc, %error, "other instances learn of a change only within seconds");
-        }
+        self.tell_changed(&record.mxc).await;
         Ok(())
+    }
+
+    /// Removes the record of a copy of remote media, which can be fetched again, and tells every
+    /// instance. Only for who owns the medium, and has noted the removal of its bytes.
+    pub async fn remove_copy(&self, mxc: &Mxc) -> Result<(), CatalogError> {
+        self.blobs.delete(&record_key(mxc)).await.map_err(CatalogError::Store)?;
+        self.tell_changed(mxc).await;
+        Ok(())
+    }
+
+    async fn tell_changed(&self, mxc: &Mxc) {
+        self.forget(mxc);
+        if let Err(error) = self.state.publish(CHANGES, &mxc.to_string()).await {
+            tracing::warn!(%mxc, %error, "other instances learn of a change only within seconds");
+        }
     }
 
     /// Looks at the store the next time that a medium is asked for, and tells all who

@@ -4,6 +4,7 @@
 
 mod blocked;
 mod catalog;
+mod copies;
 mod exclusive;
 mod keys;
 mod record;
@@ -13,6 +14,7 @@ mod tests;
 
 pub use blocked::Blocked;
 pub use catalog::{Catalog, CatalogError, Lookup};
+pub use copies::{Copies, RemoteCopy};
 pub use keys::{
     BlobOwner, blob_key, blob_owner, blobs_prefix, blocked_key, blocked_prefix, direct_key, direct_prefix, hour_prefix,
     note_owner, record_key, ref_key, refs_prefix, removal_key, removals_prefix, thumbnail_key, thumbnails_prefix,

@@ -79,6 +79,12 @@ impl MediaRecord {
         self.deleted.is_none() && self.blob == blob.as_str()
     }
 
+    /// Whether it is a copy of a medium of another server, and was not deleted: copies have no
+    /// uploader.
+    pub fn is_remote_copy(&self) -> bool {
+        self.uploader.is_none() && self.deleted.is_none()
+    }
+
     /// Whether the upload with this id has made it.
     pub fn is_of(&self, upload: &str) -> bool {
         self.upload.as_deref() == Some(upload)

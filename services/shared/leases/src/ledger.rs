@@ -95,6 +95,21 @@ pub trait Ledgers: Send + Sync + 'static {
     /// one that is not there is no error.
     async fn strike(&self, account: &str, member: &str) -> Result<(), StateError>;
 
+    /// Enters what is stored, without a limit. A member that is entered already gets these bytes, and
+    /// the later of both times.
+    async fn enter_all(&self, account: &str, entries: &[LedgerEntry]) -> Result<(), StateError>;
+
+    /// Moves members to later times, never to earlier ones; those that are not entered stay away.
+    /// Says how many were moved.
+    async fn move_up(&self, account: &str, times: &[(String, u64)]) -> Result<u64, StateError>;
+
+    /// Strikes a member out unless its time is later than `at`; says whether it did. Of several
+    /// callers at once one does. After an outage an answer of false may be wrong.
+    async fn strike_unless_later(&self, account: &str, member: &str, at: u64) -> Result<bool, StateError>;
+
+    /// The times of members, in their order; `None` for one that is not entered.
+    async fn times(&self, account: &str, members: &[String]) -> Result<Vec<Option<u64>>, StateError>;
+
     /// What an account holds; nothing if it is not known.
     async fn holdings(&self, account: &str) -> Result<Holdings, StateError>;
 

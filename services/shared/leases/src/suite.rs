@@ -3,6 +3,7 @@
 mod bench;
 mod budgets;
 mod caches;
+mod copies;
 mod indexes;
 mod leases;
 mod ledgers;
@@ -101,4 +102,11 @@ run_over_every_back_end! {
         an_allowance_of_nothing_refuses_all,
         without_limits_all_is_admitted,
         nothing_is_held_by_those_we_do_not_know;
+    copies:
+        entries_entered_together_count_each_once_and_keep_the_later_time,
+        members_move_to_later_times_alone_and_only_if_they_are_there,
+        who_is_later_is_not_struck_out,
+        of_many_who_strike_one_does,
+        times_come_in_their_order,
+        many_at_once_are_taken;
 }

@@ -19,7 +19,7 @@ use heliograph_types::{Clock, Mxc, StoreName, Timestamp, UserId};
 use lru::LruCache;
 use tokio_util::task::TaskTracker;
 
-use crate::{UploadsConfig, accounts::Accounts, actors::upload::UploadActor, discard::remove};
+use crate::{RemoteCopiesConfig, UploadsConfig, accounts::Accounts, actors::upload::UploadActor, discard::remove};
 
 /// Uploads that are remembered after they are over, about 100 bytes each.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
@@ -27,6 +27,7 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
 /// What all uploads of an orchestrator share.
 pub(crate) struct Shared {
     pub(crate) config: UploadsConfig,
+    pub(crate) copies_config: RemoteCopiesConfig,
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) state: State,

@@ -107,7 +107,7 @@ async fn check(house: &House, promises: &Promises, step: usize) {
 }
 
 /// A store that dies for good after so many steps.
-fn dying(store: &Arc<dyn BlobStore>, steps: usize) -> (Arc<dyn BlobStore>, Arc<AtomicUsize>) {
+pub(super) fn dying(store: &Arc<dyn BlobStore>, steps: usize) -> (Arc<dyn BlobStore>, Arc<AtomicUsize>) {
     let taken = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&taken);
     let dying = Intercepted::new(Arc::clone(store), move |_, key| {

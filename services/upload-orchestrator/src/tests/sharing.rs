@@ -105,6 +105,30 @@ async fn a_reference_that_nothing_followed_goes_with_the_sweep() {
     assert_eq!((house.files("refs"), house.files("blobs")), (0, 1));
 }
 
+#[actix::test]
+async fn references_that_nothing_followed_go_at_whatever_time_of_the_day_they_were_left() {
+    const HOUR: Duration = Duration::from_hours(1);
+    let house = House::now();
+    let uploads = house.open(UploadsConfig::default(), false);
+    let record = upload(&house, &*uploads, b"same").await;
+    let upload = record.upload.clone().unwrap();
+
+    for hour in 0..24 {
+        let since = house.clock.now();
+        let never = ref_key(&upload, &format!("mxc://a.example/{hour}").parse().unwrap());
+        house.blobs.put(&never, format!(r#"{{"since":{}}}"#, since.as_millis()).into()).await.unwrap();
+        age(house.folder.path().join(never.as_str()).parent().unwrap(), since);
+        sweep::sweep(&uploads.shared, uploads.shared.dead_before()).await;
+        house.clock.advance(HOUR);
+    }
+    for _ in 0..72 {
+        sweep::sweep(&uploads.shared, uploads.shared.dead_before()).await;
+        house.clock.advance(HOUR);
+    }
+
+    assert_eq!((house.files("refs"), house.files("blobs")), (0, 1));
+}
+
 /// Holds one step of one key until it is let go.
 pub(super) struct Gate {
     pub(super) reached: Arc<Semaphore>,

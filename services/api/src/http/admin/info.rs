@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use heliograph_catalog::MediaRecord;
-use heliograph_types::Failure;
+use heliograph_types::{Failure, Timestamp};
 use serde_json::{Value, json};
 
 use super::check_authority;
@@ -17,10 +17,14 @@ pub(crate) async fn handle(Call { front, request, .. }: Call<'_>, administrator:
     let mxc = params::mxc(request)?;
     check_authority(front, &administrator, &mxc)?;
     let record = front.catalog.find(&mxc).await?.ok_or_else(Failure::not_found)?;
-    Ok(HttpResponse::Ok().json(json!({ "media_info": describe(front, &record) })))
+    let mut info = describe(front, &record);
+    if record.is_remote_copy() {
+        info["last_access_ts"] = front.reads.find_last(&mxc).await.map(Timestamp::as_millis).into();
+    }
+    Ok(HttpResponse::Ok().json(json!({ "media_info": info })))
 }
 
-/// A medium as Synapse describes it. When it was last asked for is not known here.
+/// A medium as Synapse describes it. When our own was last asked for is noted nowhere.
 fn describe(front: &Front, record: &MediaRecord) -> Value {
     let is_ours = front.is_ours(&record.mxc.server_name);
     let mut info = describe_upload(front, record);

@@ -100,9 +100,9 @@ impl<'txn> LedgerTables<'txn> {
         Ok(())
     }
 
-    /// The bytes of a member, if it is entered.
-    pub(super) fn find_bytes(&self, account: &str, member: &str) -> Result<Option<u64>, StorageError> {
-        Ok(self.by_member.get((account, member))?.map(|row| row.value().1))
+    /// The time and the bytes of a member, if it is entered.
+    pub(super) fn find(&self, account: &str, member: &str) -> Result<Option<(u64, u64)>, StorageError> {
+        Ok(self.by_member.get((account, member))?.map(|row| row.value()))
     }
 
     /// Enters a member, in place of an earlier entry of it.
@@ -138,6 +138,17 @@ impl<'txn> LedgerTables<'txn> {
 /// The totals of an account.
 pub(super) fn read_holdings(transaction: &ReadTransaction, account: &str) -> Result<Holdings, redb::Error> {
     Ok(read_totals(&transaction.open_table(TOTALS)?, account)?)
+}
+
+/// The times of members, in their order.
+pub(super) fn read_times(
+    transaction: &ReadTransaction,
+    account: &str,
+    members: &[String],
+) -> Result<Vec<Option<u64>>, redb::Error> {
+    let table = transaction.open_table(BY_MEMBER)?;
+    let time = |member: &String| Ok(table.get((account, member.as_str()))?.map(|row| row.value().0));
+    members.iter().map(time).collect()
 }
 
 /// At most `limit` entries after the first `from`.

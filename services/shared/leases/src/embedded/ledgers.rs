@@ -7,7 +7,7 @@ use heliograph_types::Timestamp;
 
 use super::{
     EmbeddedState,
-    ledger_tables::{LedgerTables, read_entries, read_holdings},
+    ledger_tables::{LedgerTables, read_entries, read_holdings, read_times},
     standing::{Period, limits_for},
 };
 use crate::{Allowance, Exceeded, Holdings, LedgerEntry, Ledgers, StateError};
@@ -67,6 +67,56 @@ impl Ledgers for EmbeddedState {
         self.file.write("strike", strike).await
     }
 
+    async fn enter_all(&self, account: &str, entries: &[LedgerEntry]) -> Result<(), StateError> {
+        let (account, entries) = (account.to_owned(), entries.to_vec());
+        let enter_all = move |transaction: &_| {
+            let mut tables = LedgerTables::open(transaction)?;
+            for entry in entries {
+                let earlier = tables.find(&account, &entry.member)?;
+                let at = earlier.map_or(entry.at, |(at, _)| at.max(entry.at));
+                tables.enter(&account, &LedgerEntry { at, ..entry })?;
+            }
+            Ok(())
+        };
+        self.file.write("enter_all", enter_all).await
+    }
+
+    async fn move_up(&self, account: &str, times: &[(String, u64)]) -> Result<u64, StateError> {
+        let (account, times) = (account.to_owned(), times.to_vec());
+        let move_up = move |transaction: &_| {
+            let mut tables = LedgerTables::open(transaction)?;
+            let mut moved = 0;
+            for (member, at) in times {
+                if let Some((earlier, bytes)) = tables.find(&account, &member)?
+                    && earlier < at
+                {
+                    tables.enter(&account, &LedgerEntry { member, bytes, at })?;
+                    moved += 1;
+                }
+            }
+            Ok(moved)
+        };
+        self.file.write("move_up", move_up).await
+    }
+
+    async fn strike_unless_later(&self, account: &str, member: &str, at: u64) -> Result<bool, StateError> {
+        let (account, member) = (account.to_owned(), member.to_owned());
+        let strike = move |transaction: &_| {
+            let mut tables = LedgerTables::open(transaction)?;
+            let is_due = tables.find(&account, &member)?.is_some_and(|(present, _)| present <= at);
+            if is_due {
+                tables.strike(&account, &member)?;
+            }
+            Ok(is_due)
+        };
+        self.file.write("strike_unless_later", strike).await
+    }
+
+    async fn times(&self, account: &str, members: &[String]) -> Result<Vec<Option<u64>>, StateError> {
+        let (account, members) = (account.to_owned(), members.to_vec());
+        self.file.read("times", move |transaction| read_times(transaction, &account, &members)).await
+    }
+
     async fn holdings(&self, account: &str) -> Result<Holdings, StateError> {
         let account = account.to_owned();
         self.file.read("holdings", move |transaction| read_holdings(transaction, &account)).await
@@ -96,7 +146,7 @@ struct Entering {
 impl Entering {
     fn run(&self, account: &str, tables: &mut LedgerTables<'_>) -> Result<Result<(), Exceeded>, redb::StorageError> {
         let (entry, now) = (&self.entry, self.now);
-        let earlier = tables.find_bytes(account, &entry.member)?;
+        let earlier = tables.find(account, &entry.member)?.map(|(_, bytes)| bytes);
         let limits = limits_for(entry, earlier, &self.allowance, now);
         tables.forget_past(account, period_of(&self.allowance), now)?;
         let mut standing = tables.standing(account, self.claim.as_deref())?;

@@ -151,6 +151,72 @@ keep_totals(found.bytes - tonumber(bytes), found.files - 1)
     Step::new(&[STANDING, ENTRIES, step].concat())
 });
 
+/// Rows of member, bytes and time. No answer.
+pub(super) static ENTER_ALL: LazyLock<Step> = LazyLock::new(|| {
+    let step = r"
+local found = standing('', nil)
+forget_unless_whole(found)
+for i = 1, #ARGV, 3 do
+  local member, bytes, at = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+  local earlier = tonumber(redis.call('HGET', KEYS[3], member) or nil)
+  if earlier then
+    found.bytes = found.bytes - earlier
+    at = math.max(at, tonumber(redis.call('ZSCORE', KEYS[2], member)))
+  else
+    found.files = found.files + 1
+  end
+  found.bytes = found.bytes + bytes
+  redis.call('ZADD', KEYS[2], text(at), member)
+  redis.call('HSET', KEYS[3], member, text(bytes))
+end
+keep_totals(found.bytes, found.files)
+";
+    Step::new(&[STANDING, ENTRIES, step].concat())
+});
+
+/// Over the second key. Rows of member and time. Answers how many were moved.
+pub(super) static MOVE_UP: LazyLock<Step> = LazyLock::new(|| {
+    Step::new(
+        r"
+local moved = 0
+for i = 1, #ARGV, 2 do
+  local earlier = redis.call('ZSCORE', KEYS[1], ARGV[i])
+  if earlier and tonumber(earlier) < tonumber(ARGV[i + 1]) then
+    redis.call('ZADD', KEYS[1], ARGV[i + 1], ARGV[i])
+    moved = moved + 1
+  end
+end
+return moved
+",
+    )
+});
+
+/// 1 if the member was struck out.
+pub(super) static STRIKE_UNLESS_LATER: LazyLock<Step> = LazyLock::new(|| {
+    let step = r"
+local found = standing('', nil)
+forget_unless_whole(found)
+local bytes, at = redis.call('HGET', KEYS[3], ARGV[1]), redis.call('ZSCORE', KEYS[2], ARGV[1])
+if not bytes or not at or tonumber(at) > tonumber(ARGV[2]) then return 0 end
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('HDEL', KEYS[3], ARGV[1])
+keep_totals(found.bytes - tonumber(bytes), found.files - 1)
+return 1
+";
+    Step::new(&[STANDING, ENTRIES, step].concat())
+});
+
+/// Over the second key. Answers with the time of each member, or nothing in its place.
+pub(super) static TIMES: LazyLock<Step> = LazyLock::new(|| {
+    Step::new(
+        r"
+local answer = {}
+for i = 1, #ARGV do answer[i] = redis.call('ZSCORE', KEYS[1], ARGV[i]) end
+return answer
+",
+    )
+});
+
 /// Over the second and third key. Answers with member, bytes and time, one after the other.
 pub(super) static ENTRIES_BY_TIME: LazyLock<Step> = LazyLock::new(|| {
     Step::new(

@@ -46,6 +46,31 @@ impl Ledgers for RedisState {
         self.link.invoke("strike", &scripts::STRIKE, &keys(&self.prefix, account), member).await
     }
 
+    async fn enter_all(&self, account: &str, entries: &[LedgerEntry]) -> Result<(), StateError> {
+        let exact = |number: u64| number.min(LARGEST_EXACT);
+        let rows: Vec<(&str, u64, u64)> =
+            entries.iter().map(|entry| (entry.member.as_str(), exact(entry.bytes), exact(entry.at))).collect();
+        self.link.invoke("enter_all", &scripts::ENTER_ALL, &keys(&self.prefix, account), rows).await
+    }
+
+    async fn move_up(&self, account: &str, times: &[(String, u64)]) -> Result<u64, StateError> {
+        let [_, by_time, _] = keys(&self.prefix, account);
+        let rows: Vec<(&str, u64)> =
+            times.iter().map(|(member, at)| (member.as_str(), (*at).min(LARGEST_EXACT))).collect();
+        self.link.invoke("move_up", &scripts::MOVE_UP, &[by_time], rows).await
+    }
+
+    async fn strike_unless_later(&self, account: &str, member: &str, at: u64) -> Result<bool, StateError> {
+        let arguments = (member, at.min(LARGEST_EXACT));
+        let step = &scripts::STRIKE_UNLESS_LATER;
+        self.link.invoke("strike_unless_later", step, &keys(&self.prefix, account), arguments).await
+    }
+
+    async fn times(&self, account: &str, members: &[String]) -> Result<Vec<Option<u64>>, StateError> {
+        let [_, by_time, _] = keys(&self.prefix, account);
+        self.link.invoke("times", &scripts::TIMES, &[by_time], members).await
+    }
+
     async fn holdings(&self, account: &str) -> Result<Holdings, StateError> {
         let [sums, ..] = keys(&self.prefix, account);
         let (bytes, files): (Option<u64>, Option<u64>) =

@@ -149,6 +149,22 @@ impl Ledgers for ProbedState {
         self.up()?.strike(account, member).await
     }
 
+    async fn enter_all(&self, account: &str, entries: &[LedgerEntry]) -> Result<(), StateError> {
+        self.up()?.enter_all(account, entries).await
+    }
+
+    async fn move_up(&self, account: &str, times: &[(String, u64)]) -> Result<u64, StateError> {
+        self.up()?.move_up(account, times).await
+    }
+
+    async fn strike_unless_later(&self, account: &str, member: &str, at: u64) -> Result<bool, StateError> {
+        self.up()?.strike_unless_later(account, member, at).await
+    }
+
+    async fn times(&self, account: &str, members: &[String]) -> Result<Vec<Option<u64>>, StateError> {
+        self.up()?.times(account, members).await
+    }
+
     async fn holdings(&self, account: &str) -> Result<Holdings, StateError> {
         self.up()?.holdings(account).await
     }
