@@ -5,7 +5,7 @@ use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use heliograph_types::{ContentType, Failure, FileName, Mxc, ServerName, Timestamp};
+use heliograph_types::{ContentType, Failure, FileName, Mxc, ServerName, ThumbnailMethod, ThumbnailSpec, Timestamp};
 use tonic::{Request, Response, Status};
 use url::Url;
 
@@ -24,7 +24,26 @@ pub struct Fetch {
     pub mxc: Mxc,
     /// How long to wait for content that is not yet uploaded there (`timeout_ms`).
     pub timeout: Duration,
+    /// Whether the caller can do with a thumbnail that the origin makes. Content that is large is
+    /// not fetched then, and the answer is `RemoteTooLarge`.
+    pub for_thumbnail: bool,
 }
+
+/// Asks for a thumbnail that another server makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchThumbnail {
+    /// Our server name, in whose name the request is signed.
+    pub tenant: ServerName,
+    /// Of what.
+    pub mxc: Mxc,
+    /// Which.
+    pub spec: ThumbnailSpec,
+}
+
+/// The largest thumbnail that is taken from another server.
+pub const MOST_FOREIGN_BYTES: usize = 4 << 20;
+/// A message has the framing in it besides the picture.
+const MOST_MESSAGE_BYTES: usize = MOST_FOREIGN_BYTES + (64 << 10);
 
 /// Bytes as they arrive. An error after the first byte means that the content is broken
 /// and was not stored; an end without error means that it is durable.
@@ -77,6 +96,13 @@ pub trait FederationService: Send + Sync + 'static {
     /// nonsense, `LimitExceeded` without room.
     async fn fetch(&self, request: Fetch) -> Result<RemoteMedia, Failure>;
 
+    /// Fetches a thumbnail that the origin makes, and keeps it nowhere. Callers that ask for the
+    /// same one at once share one question. Nobody has looked at what comes back: it may be
+    /// anything.
+    ///
+    /// Fails as [`Self::fetch`] does; `RemoteTooLarge` above [`MOST_FOREIGN_BYTES`].
+    async fn fetch_thumbnail(&self, request: FetchThumbnail) -> Result<Bytes, Failure>;
+
     /// Finds a key that is valid now; `None` when the server does not have it.
     ///
     /// `BadGateway` when the server is out of reach or answers nonsense, `Forbidden` when we
@@ -116,6 +142,7 @@ impl GrpcFederationServer {
     /// The tonic service, to be added to a server.
     pub fn new(service: Arc<dyn FederationService>) -> wire::federation_service_server::FederationServiceServer<Self> {
         wire::federation_service_server::FederationServiceServer::new(Self(service))
+            .max_encoding_message_size(MOST_MESSAGE_BYTES)
     }
 }
 
@@ -124,8 +151,9 @@ impl wire::federation_service_server::FederationService for GrpcFederationServer
     type FetchStream = Pin<Box<dyn Stream<Item = Result<wire::FetchResponse, Status>> + Send>>;
 
     async fn fetch(&self, request: Request<wire::FetchRequest>) -> Result<Response<Self::FetchStream>, Status> {
-        let wire::FetchRequest { tenant, mxc, timeout_ms } = request.into_inner();
-        let request = Fetch { tenant: parse(&tenant)?, mxc: parse(&mxc)?, timeout: Duration::from_millis(timeout_ms) };
+        let wire::FetchRequest { tenant, mxc, timeout_ms, for_thumbnail } = request.into_inner();
+        let timeout = Duration::from_millis(timeout_ms);
+        let request = Fetch { tenant: parse(&tenant)?, mxc: parse(&mxc)?, timeout, for_thumbnail };
         let media = self.0.fetch(request).await.map_err(to_status)?;
         let head = wire::FetchHead {
             content_type: media.content_type.to_string(),
@@ -137,6 +165,23 @@ impl wire::federation_service_server::FederationService for GrpcFederationServer
         let chunks = chunks.map(|chunk| chunk.map(wire::fetch_response::Event::Chunk).map_err(to_status));
         let events = head.chain(chunks).map(|event| event.map(|event| wire::FetchResponse { event: Some(event) }));
         Ok(Response::new(Box::pin(events)))
+    }
+
+    async fn fetch_thumbnail(
+        &self,
+        request: Request<wire::FetchThumbnailRequest>,
+    ) -> Result<Response<wire::FetchThumbnailResponse>, Status> {
+        let message = request.into_inner();
+        let method = match message.method() {
+            wire::Method::Unspecified => return Err(missing("method")),
+            wire::Method::Scale => ThumbnailMethod::Scale,
+            wire::Method::Crop => ThumbnailMethod::Crop,
+        };
+        let wire::FetchThumbnailRequest { tenant, mxc, width, height, animated, .. } = message;
+        let spec = ThumbnailSpec { width, height, method, animated };
+        let request = FetchThumbnail { tenant: parse(&tenant)?, mxc: parse(&mxc)?, spec };
+        let image = self.0.fetch_thumbnail(request).await.map_err(to_status)?;
+        Ok(Response::new(wire::FetchThumbnailResponse { image }))
     }
 
     async fn find_key(
@@ -165,17 +210,19 @@ pub struct GrpcFederationClient(wire::federation_service_client::FederationServi
 impl GrpcFederationClient {
     /// The service at the other end of `link`.
     pub fn new(link: Link) -> Self {
-        Self(wire::federation_service_client::FederationServiceClient::new(link.0))
+        let client = wire::federation_service_client::FederationServiceClient::new(link.0);
+        Self(client.max_decoding_message_size(MOST_MESSAGE_BYTES))
     }
 }
 
 #[async_trait]
 impl FederationService for GrpcFederationClient {
-    async fn fetch(&self, Fetch { tenant, mxc, timeout }: Fetch) -> Result<RemoteMedia, Failure> {
+    async fn fetch(&self, Fetch { tenant, mxc, timeout, for_thumbnail }: Fetch) -> Result<RemoteMedia, Failure> {
         let message = wire::FetchRequest {
             tenant: tenant.to_string(),
             mxc: mxc.to_string(),
             timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+            for_thumbnail,
         };
         let mut events = self.0.clone().fetch(message).await.map_err(to_failure)?.into_inner();
         let first = events.message().await.map_err(to_failure)?;
@@ -192,6 +239,23 @@ impl FederationService for GrpcFederationClient {
             size_bytes: head.size_bytes,
             body: Box::pin(body),
         })
+    }
+
+    async fn fetch_thumbnail(&self, FetchThumbnail { tenant, mxc, spec }: FetchThumbnail) -> Result<Bytes, Failure> {
+        let method = match spec.method {
+            ThumbnailMethod::Scale => wire::Method::Scale,
+            ThumbnailMethod::Crop => wire::Method::Crop,
+        };
+        let message = wire::FetchThumbnailRequest {
+            tenant: tenant.to_string(),
+            mxc: mxc.to_string(),
+            width: spec.width,
+            height: spec.height,
+            method: method.into(),
+            animated: spec.animated,
+        };
+        let answer = self.0.clone().fetch_thumbnail(message).await.map_err(to_failure)?;
+        Ok(answer.into_inner().image)
     }
 
     async fn find_key(&self, FindKey { server_name, key_id }: FindKey) -> Result<Option<FoundKey>, Failure> {

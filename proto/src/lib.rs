@@ -13,11 +13,12 @@ mod thumbnail;
 mod upload;
 
 pub use federation::{
-    FederationService, Fetch, FindKey, FoundKey, GrpcFederationClient, GrpcFederationServer, MediaBody, RemoteMedia,
+    FederationService, Fetch, FetchThumbnail, FindKey, FoundKey, GrpcFederationClient, GrpcFederationServer,
+    MOST_FOREIGN_BYTES, MediaBody, RemoteMedia,
 };
 pub use link::Link;
 pub use thumbnail::{
-    Describe, Description, GrpcThumbnailClient, GrpcThumbnailServer, MOST_THUMBNAIL_BYTES, Render, Thumbnail,
+    Describe, Description, GrpcThumbnailClient, GrpcThumbnailServer, MOST_THUMBNAIL_BYTES, Remake, Render, Thumbnail,
     ThumbnailService,
 };
 pub use upload::{

@@ -27,6 +27,16 @@ pub struct Render {
     pub spec: ThumbnailSpec,
 }
 
+/// Asks for a thumbnail of a picture that is stored nowhere, such as one that another server has
+/// made. It may be anything.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Remake {
+    /// The file.
+    pub image: Bytes,
+    /// Which.
+    pub spec: ThumbnailSpec,
+}
+
 /// A finished thumbnail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thumbnail {
@@ -65,6 +75,11 @@ pub trait ThumbnailService: Send + Sync + 'static {
     /// without room in the queue.
     async fn render(&self, request: Render) -> Result<Thumbnail, Failure>;
 
+    /// Makes a thumbnail of what the caller brings, and keeps nothing; the same at once is made
+    /// once. Fails as [`Self::render`] does, with `RemoteTooLarge` for too many pixels, and takes
+    /// its place in the same queue.
+    async fn remake(&self, request: Remake) -> Result<Thumbnail, Failure>;
+
     /// Looks at a picture without keeping anything; callers that ask for the same one at
     /// once share one look. Fails as [`Self::render`] does, and takes its place in the same
     /// queue.
@@ -80,6 +95,7 @@ impl GrpcThumbnailServer {
     pub fn new(service: Arc<dyn ThumbnailService>) -> wire::thumbnail_service_server::ThumbnailServiceServer<Self> {
         wire::thumbnail_service_server::ThumbnailServiceServer::new(Self(service))
             .max_encoding_message_size(MOST_MESSAGE_BYTES)
+            .max_decoding_message_size(MOST_MESSAGE_BYTES)
     }
 }
 
@@ -87,14 +103,19 @@ impl GrpcThumbnailServer {
 impl wire::thumbnail_service_server::ThumbnailService for GrpcThumbnailServer {
     async fn render(&self, request: Request<wire::RenderRequest>) -> Result<Response<wire::RenderResponse>, Status> {
         let message = request.into_inner();
-        let method = match message.method() {
-            wire::Method::Unspecified => return Err(missing("method")),
-            wire::Method::Scale => ThumbnailMethod::Scale,
-            wire::Method::Crop => ThumbnailMethod::Crop,
-        };
+        let method = to_method(message.method())?;
         let wire::RenderRequest { mxc, width, height, animated, .. } = message;
         let request = Render { mxc: parse(&mxc)?, spec: ThumbnailSpec { width, height, method, animated } };
         let Thumbnail { content_type, image } = self.0.render(request).await.map_err(to_status)?;
+        Ok(Response::new(wire::RenderResponse { content_type: content_type.to_string(), image }))
+    }
+
+    async fn remake(&self, request: Request<wire::RemakeRequest>) -> Result<Response<wire::RenderResponse>, Status> {
+        let message = request.into_inner();
+        let method = to_method(message.method())?;
+        let wire::RemakeRequest { image, width, height, animated, .. } = message;
+        let request = Remake { image, spec: ThumbnailSpec { width, height, method, animated } };
+        let Thumbnail { content_type, image } = self.0.remake(request).await.map_err(to_status)?;
         Ok(Response::new(wire::RenderResponse { content_type: content_type.to_string(), image }))
     }
 
@@ -108,6 +129,25 @@ impl wire::thumbnail_service_server::ThumbnailService for GrpcThumbnailServer {
     }
 }
 
+fn to_method(method: wire::Method) -> Result<ThumbnailMethod, Status> {
+    match method {
+        wire::Method::Unspecified => Err(missing("method")),
+        wire::Method::Scale => Ok(ThumbnailMethod::Scale),
+        wire::Method::Crop => Ok(ThumbnailMethod::Crop),
+    }
+}
+
+fn of_method(method: ThumbnailMethod) -> i32 {
+    match method {
+        ThumbnailMethod::Scale => wire::Method::Scale.into(),
+        ThumbnailMethod::Crop => wire::Method::Crop.into(),
+    }
+}
+
+fn read_thumbnail(wire::RenderResponse { content_type, image }: wire::RenderResponse) -> Result<Thumbnail, Failure> {
+    Ok(Thumbnail { content_type: parse(&content_type).map_err(to_failure)?, image })
+}
+
 /// A [`ThumbnailService`] behind gRPC.
 #[derive(Debug, Clone)]
 pub struct GrpcThumbnailClient(wire::thumbnail_service_client::ThumbnailServiceClient<Connection>);
@@ -116,27 +156,32 @@ impl GrpcThumbnailClient {
     /// The service at the other end of `link`.
     pub fn new(link: Link) -> Self {
         let client = wire::thumbnail_service_client::ThumbnailServiceClient::new(link.0);
-        Self(client.max_decoding_message_size(MOST_MESSAGE_BYTES))
+        Self(client.max_decoding_message_size(MOST_MESSAGE_BYTES).max_encoding_message_size(MOST_MESSAGE_BYTES))
     }
 }
 
 #[async_trait]
 impl ThumbnailService for GrpcThumbnailClient {
     async fn render(&self, Render { mxc, spec }: Render) -> Result<Thumbnail, Failure> {
-        let method = match spec.method {
-            ThumbnailMethod::Scale => wire::Method::Scale,
-            ThumbnailMethod::Crop => wire::Method::Crop,
-        };
         let message = wire::RenderRequest {
             mxc: mxc.to_string(),
             width: spec.width,
             height: spec.height,
-            method: method.into(),
+            method: of_method(spec.method),
             animated: spec.animated,
         };
-        let wire::RenderResponse { content_type, image } =
-            self.0.clone().render(message).await.map_err(to_failure)?.into_inner();
-        Ok(Thumbnail { content_type: parse(&content_type).map_err(to_failure)?, image })
+        read_thumbnail(self.0.clone().render(message).await.map_err(to_failure)?.into_inner())
+    }
+
+    async fn remake(&self, Remake { image, spec }: Remake) -> Result<Thumbnail, Failure> {
+        let message = wire::RemakeRequest {
+            image,
+            width: spec.width,
+            height: spec.height,
+            method: of_method(spec.method),
+            animated: spec.animated,
+        };
+        read_thumbnail(self.0.clone().remake(message).await.map_err(to_failure)?.into_inner())
     }
 
     async fn describe(&self, Describe { mxc }: Describe) -> Result<Description, Failure> {
@@ -161,6 +206,10 @@ mod tests {
             Ok(Thumbnail { content_type: ContentType::octet_stream(), image })
         }
 
+        async fn remake(&self, request: Remake) -> Result<Thumbnail, Failure> {
+            Ok(Thumbnail { content_type: ContentType::octet_stream(), image: request.image })
+        }
+
         async fn describe(&self, _: Describe) -> Result<Description, Failure> {
             Err(Failure::not_found())
         }
@@ -174,5 +223,7 @@ mod tests {
         let thumbnail = service.render(Render { mxc: "mxc://a/b".parse().unwrap(), spec }).await.unwrap();
 
         assert_eq!(thumbnail.image.len(), MOST_THUMBNAIL_BYTES);
+        let image = thumbnail.image;
+        assert!(service.remake(Remake { image: image.clone(), spec }).await.unwrap().image == image);
     }
 }

@@ -41,5 +41,6 @@ mod stores;
 mod synapse;
 mod tokens;
 mod trace;
+mod transfers;
 mod versions;
 mod well_known;

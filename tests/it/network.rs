@@ -89,7 +89,9 @@ fn sites(names: &[String], synapses: &[Synapse], heliograph: &Deployment) -> Vec
     assert!(SNIPPET.contains("http://127.0.0.1:8000;"), "the snippet's address has changed: change it here as well");
     let snippet = SNIPPET.replace("127.0.0.1:8000", &heliograph.address().to_string());
     let site = |(nth, (name, synapse)): (usize, (&String, &Synapse))| {
-        let rest = Site::location("/", &synapse.address().to_string());
+        // Where the snippet says nothing of it.
+        let largest = if nth == 0 { "" } else { "client_max_body_size 50m;\n" };
+        let rest = largest.to_owned() + &Site::location("/", &synapse.address().to_string());
         Site::named(name, if nth == 0 { snippet.clone() + &rest } else { rest })
     };
     names.iter().zip(synapses).enumerate().map(site).collect()

@@ -26,6 +26,7 @@ mod receive;
 mod redirect;
 mod refuse;
 mod remote_keys;
+mod remote_thumbnail;
 mod routes;
 mod server;
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl Limits {
     }
 
     /// Bytes of such a medium.
-    async fn fetch_bytes(&self, caller: &Caller, bytes: u64) -> Result<(), ApiError> {
+    pub(crate) async fn fetch_bytes(&self, caller: &Caller, bytes: u64) -> Result<(), ApiError> {
         let rate = match caller {
             Caller::Service(_) => self.config.service_fetch_bytes,
             Caller::Address(_) => self.config.address_fetch_bytes,

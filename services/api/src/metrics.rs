@@ -2,7 +2,8 @@
 
 use metrics::counter;
 
-/// Content went out; `source` is `hot`, `store` or `remote`.
+/// Content went out; `source` is `hot`, `store` or `remote`, or of a thumbnail `origin`, where it was made, or
+/// `kept`, since it was.
 pub(crate) fn delivered(source: &'static str, bytes: u64) {
     counter!("heliograph_delivered_total", "source" => source).increment(1);
     counter!("heliograph_delivered_bytes_total", "source" => source).increment(bytes);

@@ -8,21 +8,26 @@ use std::{
 };
 
 use heliograph_matrix::{
-    Destination, Discovery, FederationConfig, GuardedClient, Refused, Request, SendError, SignedRequest, SigningKey,
-    read_body, read_retry_after,
+    Destination, Destinations, Discovery, FederationConfig, GuardedClient, Refused, Request, SendError, SignedRequest,
+    SigningKey, read_body, read_retry_after,
 };
 use heliograph_proto::Fetch;
-use heliograph_types::{Clock, Failure, Mxc, ServerName, Timestamp};
+use heliograph_types::{Clock, Failure, ServerName, Timestamp};
 use lru::LruCache;
 use reqwest::{
     Response, StatusCode,
     header::{AUTHORIZATION, HeaderMap, LOCATION},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 use crate::{
-    content::{Content, Limits, Opened},
+    body::Limits,
+    content::{Content, Opened},
+    pace::Floor,
+    phase::Phase,
+    question::{Endpoint, Question, What},
+    resume::Place,
     verdict::{FetchError, Refusal, judge},
 };
 
@@ -32,30 +37,6 @@ const MOST_REDIRECTS: usize = 3;
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 const REMEMBER_ENDPOINT: Duration = Duration::from_hours(1);
 
-/// The ways to ask, newest first. Each is tried only if those before are unknown there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Endpoint {
-    Federation,
-    LegacyV3,
-    LegacyR0,
-}
-
-impl Endpoint {
-    const ALL: [Self; 3] = [Self::Federation, Self::LegacyV3, Self::LegacyR0];
-
-    /// Never lets the origin ask a third server.
-    fn target(self, Mxc { server_name, media_id }: &Mxc, wait: Duration) -> String {
-        let wait_ms = wait.as_millis();
-        match self {
-            Self::Federation => format!("/_matrix/federation/v1/media/download/{media_id}?timeout_ms={wait_ms}"),
-            Self::LegacyV3 => format!(
-                "/_matrix/media/v3/download/{server_name}/{media_id}?allow_remote=false&allow_redirect=true&timeout_ms={wait_ms}"
-            ),
-            Self::LegacyR0 => format!("/_matrix/media/r0/download/{server_name}/{media_id}?allow_remote=false"),
-        }
-    }
-}
-
 /// Asks origins.
 pub(crate) struct Asker {
     pub(crate) client: GuardedClient,
@@ -63,7 +44,12 @@ pub(crate) struct Asker {
     pub(crate) keys: HashMap<ServerName, SigningKey>,
     pub(crate) clock: Arc<dyn Clock>,
     limits: Limits,
-    connect_timeout: Duration,
+    find_timeout: Duration,
+    /// How long a head may take, connection and all.
+    patience: Duration,
+    most_resumptions: u32,
+    /// What is larger is not fetched for the sake of a thumbnail.
+    thumbnail_above: Option<u64>,
     endpoints: Mutex<LruCache<ServerName, (Endpoint, Timestamp)>>,
 }
 
@@ -75,19 +61,45 @@ impl Asker {
         keys: HashMap<ServerName, SigningKey>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let limits = Limits { most_bytes: config.max_bytes.as_u64(), read_timeout: config.read_timeout };
-        let endpoints = Mutex::new(LruCache::new(REMEMBERED));
-        Self { client, discovery, keys, clock, limits, connect_timeout: config.connect_timeout, endpoints }
+        let floor = Floor { bytes_per_second: config.slowest_rate.as_u64(), window: config.rate_window };
+        Self {
+            client,
+            discovery,
+            keys,
+            clock,
+            limits: Limits { most_bytes: config.max_bytes.as_u64(), read_timeout: config.read_timeout, floor },
+            find_timeout: config.find_timeout,
+            patience: config.connect_timeout.saturating_add(config.head_timeout),
+            most_resumptions: config.max_resumptions,
+            thumbnail_above: Some(config.thumbnail_above.as_u64()).filter(|bytes| *bytes > 0),
+            endpoints: Mutex::new(LruCache::new(REMEMBERED)),
+        }
     }
 
-    /// Asks until the content begins to arrive: the media server that the origin names, if it
-    /// works, or the origin.
+    pub(crate) const fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(crate) const fn most_resumptions(&self) -> u32 {
+        self.most_resumptions
+    }
+
+    /// Asks until the content begins to arrive.
     pub(crate) async fn open(&self, request: &Fetch) -> Result<Content, FetchError> {
-        let origin = &request.mxc.server_name;
-        let found = self.discovery.find_for_media(origin).await;
-        let found = found.map_err(|error| FetchError::nonsense(error.to_string()))?;
-        if let Some(media) = &found.media {
-            match self.open_at(request, media).await {
+        let content = self.ask(&Question::of(request)).await?;
+        let is_large = |most: u64| content.said_bytes().is_some_and(|said| said > most);
+        if request.for_thumbnail && self.thumbnail_above.is_some_and(is_large) {
+            return Err(FetchError::declined());
+        }
+        Ok(content)
+    }
+
+    /// Asks the media server that the origin names, if it works, or the origin.
+    pub(crate) async fn ask(&self, question: &Question<'_>) -> Result<Content, FetchError> {
+        let origin = &question.mxc.server_name;
+        let Destinations { media, usual } = self.find(origin).await?;
+        if let Some(media) = &media {
+            match self.ask_at(question, media).await {
                 Err(error) if error.is_unanswered => {
                     let reason = error.reason.as_ref().unwrap_or(&error.failure.message);
                     tracing::info!(%origin, media_server = %media.name(), reason, "a media server does not work");
@@ -96,21 +108,36 @@ impl Asker {
                 answered => return answered,
             }
         }
-        self.open_at(request, &found.usual).await
+        self.ask_at(question, &usual).await
     }
 
-    async fn open_at(&self, request: &Fetch, destination: &Destination) -> Result<Content, FetchError> {
+    /// Where the origin is.
+    async fn find(&self, origin: &ServerName) -> Result<Destinations, FetchError> {
+        let found = timeout(self.find_timeout, self.discovery.find_for_media(origin)).await;
+        let found = found.map_err(|_| Phase::Find.late())?;
+        found.map_err(|error| FetchError::nonsense(error.to_string()))
+    }
+
+    /// Asks one endpoint after the other until one is known there.
+    async fn ask_at(&self, question: &Question<'_>, destination: &Destination) -> Result<Content, FetchError> {
         let server = destination.name();
         let first = self.find_endpoint(server).unwrap_or(Endpoint::Federation);
         for endpoint in Endpoint::ALL.into_iter().skip_while(|endpoint| *endpoint != first) {
-            if let Some(content) = self.try_endpoint(endpoint, request, destination).await? {
-                let until = self.clock.now() + REMEMBER_ENDPOINT;
-                self.endpoints().put(server.clone(), (endpoint, until));
+            if let Some(content) = self.try_endpoint(endpoint, question, destination).await? {
+                self.remember(question, server, endpoint);
                 return Ok(content);
             }
         }
         self.endpoints().pop(server);
         Err(FetchError::nonsense("the other server knows no endpoint for media").unanswered())
+    }
+
+    /// There are servers whose endpoints for content and for thumbnails are not of one age.
+    fn remember(&self, question: &Question<'_>, server: &ServerName, endpoint: Endpoint) {
+        if matches!(question.what, What::Content(_)) {
+            let until = self.clock.now() + REMEMBER_ENDPOINT;
+            self.endpoints().put(server.clone(), (endpoint, until));
+        }
     }
 
     fn endpoints(&self) -> std::sync::MutexGuard<'_, LruCache<ServerName, (Endpoint, Timestamp)>> {
@@ -126,34 +153,72 @@ impl Asker {
     async fn try_endpoint(
         &self,
         endpoint: Endpoint,
-        request: &Fetch,
+        question: &Question<'_>,
         destination: &Destination,
     ) -> Result<Option<Content>, FetchError> {
         // A URL of the answer may have expired: then a second answer has a fresh one.
         for is_last in [false, true] {
-            let (url, response) = self.send(endpoint, request, destination).await?;
+            let deadline = self.deadline(question.wait());
+            let (url, response) = self.send(endpoint, question, destination, &HeaderMap::new()).await?;
             let location = match response.status() {
                 StatusCode::OK if endpoint == Endpoint::Federation => {
-                    match Content::multipart(response, self.limits).await? {
+                    match Content::multipart(response, self.limits, deadline).await? {
                         Opened::Here(content) => return Ok(Some(*content)),
                         Opened::Elsewhere(location) => Url::parse(&location).ok(),
                     }
                 }
-                StatusCode::OK => return Content::plain(response, self.limits).map(Some),
+                StatusCode::OK => return self.plain(response, Place::Legacy(destination.clone(), endpoint)).map(Some),
                 StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT if endpoint == Endpoint::LegacyV3 => {
-                    redirect_target(&url, response.headers())
+                    Self::find_redirect(endpoint, &url, &response)
                 }
                 _ => return self.read_refusal(response).await,
             };
             let location = location.ok_or_else(|| FetchError::nonsense("the media is said to be nowhere"))?;
-            if let Some(response) = self.follow(location).await? {
-                return Content::plain(response, self.limits).map(Some);
+            let response = self.follow(location.clone(), &HeaderMap::new()).await?;
+            if response.status() == StatusCode::OK {
+                let is_legacy = endpoint != Endpoint::Federation;
+                let destination = destination.clone();
+                let place = if is_legacy {
+                    Place::Legacy(destination, endpoint)
+                } else {
+                    Place::Elsewhere(destination, location)
+                };
+                return self.plain(response, place).map(Some);
             }
             if is_last {
                 break;
             }
         }
         Err(FetchError::nonsense("the media is not where the other server says"))
+    }
+
+    fn plain(&self, response: Response, place: Place) -> Result<Content, FetchError> {
+        Content::plain(response, self.limits, place)
+    }
+
+    /// Asks the federation endpoint where the content is now.
+    pub(crate) async fn ask_for_place(&self, request: &Fetch, destination: &Destination) -> Result<Url, FetchError> {
+        let question = Question::of(request);
+        let deadline = self.deadline(question.wait());
+        let (_, response) = self.send(Endpoint::Federation, &question, destination, &HeaderMap::new()).await?;
+        if response.status() == StatusCode::OK
+            && let Opened::Elsewhere(location) = Content::multipart(response, self.limits, deadline).await?
+            && let Ok(location) = location.parse()
+        {
+            return Ok(location);
+        }
+        Err(FetchError::nonsense("it does not say any more where the media is"))
+    }
+
+    /// Where the origin's own endpoint sends us, if it does.
+    pub(crate) fn find_redirect(endpoint: Endpoint, url: &Url, response: &Response) -> Option<Url> {
+        let redirects = matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+        (redirects && endpoint == Endpoint::LegacyV3).then(|| redirect_target(url, response.headers())).flatten()
+    }
+
+    /// Until when a head must be here.
+    fn deadline(&self, wait: Duration) -> Instant {
+        Instant::now() + self.patience.saturating_add(wait)
     }
 
     async fn read_refusal(&self, response: Response) -> Result<Option<Content>, FetchError> {
@@ -167,53 +232,53 @@ impl Asker {
         }
     }
 
-    async fn send(
+    /// Asks the origin, with `headers` besides its own.
+    pub(crate) async fn send(
         &self,
         endpoint: Endpoint,
-        request: &Fetch,
+        question: &Question<'_>,
         destination: &Destination,
+        headers: &HeaderMap,
     ) -> Result<(Url, Response), FetchError> {
-        let target = endpoint.target(&request.mxc, request.timeout);
+        let target = endpoint.target(question);
         let url = destination.url(&target).map_err(|error| FetchError::nonsense(error.to_string()))?;
-        let mut asked = self.client.get_from(destination, &target).map_err(refused)?;
+        let mut asked = self.client.get_from(destination, &target).map_err(refused)?.headers(headers);
         if endpoint == Endpoint::Federation {
-            asked = asked.header(AUTHORIZATION, &self.authorization(request, &target)?);
+            asked = asked.header(AUTHORIZATION, &self.authorization(question, &target)?);
         }
         // The origin may wait for the upload as long as it was told to.
-        Ok((url, self.head_of(asked, request.timeout).await?))
+        Ok((url, self.head_of(asked, self.deadline(question.wait())).await?))
     }
 
-    fn authorization(&self, Fetch { tenant, mxc, .. }: &Fetch, target: &str) -> Result<String, FetchError> {
+    fn authorization(&self, Question { tenant, mxc, .. }: &Question<'_>, target: &str) -> Result<String, FetchError> {
         let keyless = || FetchError::ours(Failure::unavailable(format!("there is no signing key for {tenant}")));
-        let key = self.keys.get(tenant).ok_or_else(keyless)?;
+        let key = self.keys.get(*tenant).ok_or_else(keyless)?;
         let signed = SignedRequest { method: "GET", target, origin: tenant, destination: &mxc.server_name };
         Ok(signed.sign(key))
     }
 
-    async fn head_of(&self, request: Request, wait: Duration) -> Result<Response, FetchError> {
-        let patience = self.connect_timeout + self.limits.read_timeout + wait;
-        let response = timeout(patience, request.send()).await;
-        let response = response.map_err(|_| FetchError::origin("no answer"))?;
+    async fn head_of(&self, request: Request, deadline: Instant) -> Result<Response, FetchError> {
+        let response = timeout_at(deadline, request.send()).await.map_err(|_| Phase::Head.late())?;
         response.map_err(|error| match error {
             SendError::Refused(error) => refused(error),
+            SendError::ConnectTimedOut => Phase::Connect.late(),
             SendError::Encoded => FetchError::nonsense(error.to_string()).unanswered(),
             error => FetchError::origin(error.to_string()),
         })
     }
 
-    /// Gets a URL that an origin named, without anything that proves who we are. `None` if
-    /// it is not 200 in the end.
-    async fn follow(&self, mut url: Url) -> Result<Option<Response>, FetchError> {
-        for _ in 0..=MOST_REDIRECTS {
-            let response = self.head_of(self.client.get(url.clone()).map_err(refused)?, Duration::ZERO).await?;
-            if response.status() == StatusCode::OK {
-                return Ok(Some(response));
-            }
-            let target = response.status().is_redirection().then(|| redirect_target(&url, response.headers()));
-            let Some(target) = target.flatten() else { return Ok(None) };
+    /// Gets a URL that an origin named, with `headers` but without anything that proves who we
+    /// are. The answer is that of the last redirect that is followed.
+    pub(crate) async fn follow(&self, mut url: Url, headers: &HeaderMap) -> Result<Response, FetchError> {
+        for redirects_left in (0..=MOST_REDIRECTS).rev() {
+            let request = self.client.get(url.clone()).map_err(refused)?.headers(headers);
+            let response = self.head_of(request, self.deadline(Duration::ZERO)).await?;
+            let is_redirect = redirects_left > 0 && response.status().is_redirection();
+            let target = is_redirect.then(|| redirect_target(&url, response.headers()));
+            let Some(target) = target.flatten() else { return Ok(response) };
             url = target;
         }
-        Ok(None)
+        Err(FetchError::nonsense("the media is behind too many redirects"))
     }
 }
 

@@ -1,33 +1,28 @@
 //! The content of a good answer, piece by piece, within the limits.
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
-use heliograph_matrix::Reason;
 use heliograph_types::ContentType;
 use reqwest::{
-    Response, Version,
-    header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING},
+    Response,
+    header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    body::{Body, Limits},
     disposition::read_file_name,
     flight::Head,
     multipart::{Event, InvalidMultipart, Parser, PartHead},
+    phase::Phase,
+    range::{GoOn, Version},
+    resume::Place,
     verdict::FetchError,
 };
 
 /// What a multipart answer may have besides the content.
 const MOST_WRAPPING_BYTES: u64 = 256 << 10;
-
-/// What content may cost.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) most_bytes: u64,
-    /// Without a byte for so long the origin counts as gone.
-    pub(crate) read_timeout: Duration,
-}
 
 /// Content that is arriving.
 #[derive(Debug)]
@@ -35,9 +30,19 @@ pub(crate) struct Content {
     pub(crate) head: Head,
     body: Body,
     parser: Option<Parser>,
+    /// Whether the parser has been told of the end.
+    was_finished: bool,
     pieces: VecDeque<Bytes>,
     most_bytes: u64,
     taken_bytes: u64,
+    /// How large the head of its part says that it is.
+    said_bytes: Option<u64>,
+    /// The size of all of it, if it must be that.
+    total_bytes: Option<u64>,
+    /// So many of the next bytes have been taken before.
+    skip_bytes: u64,
+    /// Where the rest can be had, should it break off, and how to tell that it is the rest.
+    rest: Option<(Place, Version)>,
 }
 
 /// What a federation answer leads to.
@@ -55,19 +60,28 @@ impl Content {
     /// Without a length and not in chunks, it is over when the connection is. That counts as
     /// complete only if TLS was closed as it should be (RFC 9112, section 9.8): who cuts the
     /// connection cannot do that, and the HTTP library reports it as an error.
-    pub(crate) fn plain(response: Response, limits: Limits) -> Result<Self, FetchError> {
+    pub(crate) fn plain(response: Response, limits: Limits, place: Place) -> Result<Self, FetchError> {
         let headers = response.headers();
+        let total_bytes = response.content_length();
+        let rest = Version::of(headers, total_bytes).map(|version| (place, version));
         let head = Head {
             content_type: text(headers, CONTENT_TYPE.as_str())
                 .map_or_else(ContentType::octet_stream, ContentType::parse_or_octet_stream),
             file_name: headers.get(CONTENT_DISPOSITION).and_then(|value| read_file_name(value.as_bytes())),
-            size_bytes: response.content_length(),
+            size_bytes: total_bytes,
         };
-        Self::new(head, Body::new(response, limits, 0)?, None, limits)
+        let content = Self::new(head, Body::new(response, limits, 0)?, None, limits)?;
+        Ok(Self { total_bytes, rest, ..content })
     }
 
-    /// The body of `response` is multipart: reads until the content begins.
-    pub(crate) async fn multipart(response: Response, limits: Limits) -> Result<Opened, FetchError> {
+    /// The body of `response` is multipart: reads until the content begins, but not for longer
+    /// than until `deadline`.
+    pub(crate) async fn multipart(response: Response, limits: Limits, deadline: Instant) -> Result<Opened, FetchError> {
+        let opened = timeout_at(deadline, Self::open_multipart(response, limits)).await;
+        opened.unwrap_or_else(|_| Err(Phase::Parts.late()))
+    }
+
+    async fn open_multipart(response: Response, limits: Limits) -> Result<Opened, FetchError> {
         let content_type = text(response.headers(), CONTENT_TYPE.as_str()).unwrap_or_default();
         let mut parser = Parser::new(content_type).map_err(bad_multipart)?;
         let mut body = Body::new(response, limits, MOST_WRAPPING_BYTES)?;
@@ -82,19 +96,34 @@ impl Content {
                 },
             }
         };
-        let PartHead { content_type, file_name, location } = head;
+        let PartHead { content_type, file_name, location, said_bytes } = head;
         if let Some(location) = location {
             return Ok(Opened::Elsewhere(location));
         }
         let content_type = content_type.unwrap_or_else(ContentType::octet_stream);
         let head = Head { content_type, file_name, size_bytes: None };
-        let mut content = Self::new(head, body, Some(parser), limits)?;
+        if said_bytes.is_some_and(|said| said > limits.most_bytes) {
+            return Err(FetchError::too_large());
+        }
+        let mut content = Self { said_bytes, ..Self::new(head, body, Some(parser), limits)? };
         content.take(events);
         Ok(Opened::Here(Box::new(content)))
     }
 
     fn new(head: Head, body: Body, parser: Option<Parser>, limits: Limits) -> Result<Self, FetchError> {
-        let mut content = Self { head, body, parser, pieces: VecDeque::new(), most_bytes: u64::MAX, taken_bytes: 0 };
+        let mut content = Self {
+            head,
+            body,
+            parser,
+            was_finished: false,
+            pieces: VecDeque::new(),
+            most_bytes: u64::MAX,
+            taken_bytes: 0,
+            said_bytes: None,
+            total_bytes: None,
+            skip_bytes: 0,
+            rest: None,
+        };
         content.limit(limits.most_bytes)?;
         Ok(content)
     }
@@ -104,6 +133,35 @@ impl Content {
         self.most_bytes = self.most_bytes.min(most_bytes);
         let fits = self.head.size_bytes.is_none_or(|size| size <= self.most_bytes);
         if fits { Ok(()) } else { Err(FetchError::too_large()) }
+    }
+
+    /// How large it is about, as far as the origin says.
+    pub(crate) fn said_bytes(&self) -> Option<u64> {
+        self.head.size_bytes.or(self.said_bytes).or(self.body.length)
+    }
+
+    /// So many bytes have been given out.
+    pub(crate) const fn arrived_bytes(&self) -> u64 {
+        self.taken_bytes
+    }
+
+    /// Where the rest of it can be had, and how to tell; nothing if it did not just break off.
+    pub(crate) fn find_rest(&self) -> Option<(Place, Version)> {
+        self.rest.clone().filter(|_| self.body.broke_off)
+    }
+
+    /// Goes on with what `response` brings.
+    pub(crate) fn go_on(&mut self, response: Response, limits: Limits, go_on: GoOn) -> Result<(), FetchError> {
+        let GoOn { skip_bytes, total_bytes } = go_on;
+        if total_bytes.is_some_and(|total| total > self.most_bytes) {
+            return Err(FetchError::too_large());
+        }
+        self.body = Body::new(response, limits, 0)?;
+        (self.skip_bytes, self.total_bytes) = (skip_bytes, total_bytes);
+        if let Some((_, version)) = &mut self.rest {
+            version.total_bytes = total_bytes;
+        }
+        Ok(())
     }
 
     /// The next bytes, not empty; `None` once all have arrived: the closing
@@ -131,17 +189,37 @@ impl Content {
                     let events = parser.feed(&chunk).map_err(bad_multipart)?;
                     self.take(events);
                 }
-                (Some(parser), None) if !self.body.was_finished => {
+                (Some(parser), None) if !self.was_finished => {
                     let events = last_events(parser, &self.body)?;
-                    self.body.was_finished = true;
+                    self.was_finished = true;
                     self.take(events);
                 }
-                (None, Some(chunk)) => self.pieces.push_back(chunk),
+                (None, Some(chunk)) => self.take_plain(chunk),
                 (_, None) => {}
             }
             if is_over && self.pieces.is_empty() {
-                return Ok(None);
+                return self.check_end().map(|()| None);
             }
+        }
+    }
+
+    fn take_plain(&mut self, mut chunk: Bytes) {
+        let skipped = usize::try_from(self.skip_bytes).unwrap_or(usize::MAX).min(chunk.len());
+        self.skip_bytes -= skipped as u64;
+        let new = chunk.split_off(skipped);
+        if !new.is_empty() {
+            self.pieces.push_back(new);
+        }
+    }
+
+    /// A part that was shorter than what was asked for is not the end of it all.
+    fn check_end(&mut self) -> Result<(), FetchError> {
+        match self.total_bytes {
+            Some(total) if total != self.taken_bytes => {
+                self.body.broke_off = true;
+                Err(FetchError::broke_off(format!("it sent {} of {total} bytes", self.taken_bytes)))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -163,56 +241,4 @@ fn bad_multipart(error: InvalidMultipart) -> FetchError {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
-}
-
-/// Only if it is the last coding do chunks tell where the end is.
-fn is_chunked(headers: &HeaderMap) -> bool {
-    let last = headers.get_all(TRANSFER_ENCODING).iter().next_back().and_then(|codings| codings.to_str().ok());
-    last.and_then(|codings| codings.rsplit(',').next())
-        .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
-}
-
-/// The bytes of an answer, wrapping and all.
-#[derive(Debug)]
-struct Body {
-    response: Response,
-    read_timeout: Duration,
-    bytes_left: u64,
-    /// Whether its end is told by more than the end of the connection.
-    is_framed: bool,
-    is_over: bool,
-    /// Whether the parser has been told of the end.
-    was_finished: bool,
-}
-
-impl Body {
-    fn new(response: Response, limits: Limits, wrapping_bytes: u64) -> Result<Self, FetchError> {
-        let bytes_left = limits.most_bytes.saturating_add(wrapping_bytes);
-        if response.content_length().is_some_and(|length| length > bytes_left) {
-            return Err(FetchError::too_large());
-        }
-        let read_timeout = limits.read_timeout;
-        let is_framed = response.content_length().is_some()
-            || is_chunked(response.headers())
-            || response.version() == Version::HTTP_2;
-        Ok(Self { response, read_timeout, bytes_left, is_framed, is_over: false, was_finished: false })
-    }
-
-    /// The next bytes, not empty; `None` at the end of a complete answer.
-    async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
-        while !self.is_over {
-            let chunk = timeout(self.read_timeout, self.response.chunk()).await;
-            let chunk = chunk.map_err(|_| FetchError::broke_off("it stopped sending"))?;
-            let chunk = chunk.map_err(|error| FetchError::broke_off(Reason(&error).to_string()))?;
-            let Some(chunk) = chunk else {
-                self.is_over = true;
-                break;
-            };
-            self.bytes_left = self.bytes_left.checked_sub(chunk.len() as u64).ok_or_else(FetchError::too_large)?;
-            if !chunk.is_empty() {
-                return Ok(Some(chunk));
-            }
-        }
-        Ok(None)
-    }
 }

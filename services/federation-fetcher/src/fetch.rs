@@ -22,6 +22,9 @@ use crate::{
     ask::Asker,
     content::Content,
     flight::{Head, Pilot, Stored},
+    metrics,
+    phase::Phase,
+    resume::Transfer,
     verdict::{Blame, FetchError, Memory},
 };
 
@@ -140,10 +143,11 @@ impl Fetcher {
         let key = Key::new(ticket.blob.as_str()).map_err(FetchError::ours)?;
         let mut writer = self.blobs.begin(&key).await.map_err(FetchError::ours)?;
         pilot.head(content.head.clone());
-        let arrived = AtomicU64::new(0);
+        let (arrived, head) = (AtomicU64::new(0), content.head.clone());
+        let mut transfer = Transfer::new(&self.asker, request, content);
         let copy = async {
             tokio::select! {
-                copied = copy(&mut content, writer.as_mut(), pilot, &arrived) => copied,
+                copied = copy(&mut transfer, writer.as_mut(), pilot, &arrived) => copied,
                 given_up = self.report(ticket, &arrived) => Err(given_up),
             }
         };
@@ -162,7 +166,7 @@ impl Fetcher {
         };
         finished.map_err(FetchError::ours)?;
         let size_bytes = copied.size_bytes;
-        self.commit(to_commit(copied, ticket, content.head)).await?;
+        self.commit(to_commit(copied, ticket, head)).await?;
         Ok(Stored { key: self.place_of(&request.mxc, key).await, size_bytes })
     }
 
@@ -207,13 +211,13 @@ impl Fetcher {
 
 /// Passes the content on to those who wait, and to the store.
 async fn copy(
-    content: &mut Content,
+    transfer: &mut Transfer<'_>,
     writer: &mut dyn BlobWriter,
     pilot: &Pilot,
     arrived: &AtomicU64,
 ) -> Result<Observed, FetchError> {
     let mut observer = Observer::default();
-    while let Some(piece) = content.next().await? {
+    while let Some(piece) = transfer.next().await? {
         observer.observe(&piece);
         pilot.piece(piece.clone());
         writer.write(piece).await.map_err(FetchError::ours)?;
@@ -228,6 +232,7 @@ fn given_up() -> FetchError {
 }
 
 fn origin_is_late() -> FetchError {
+    metrics::gave_up(Phase::Total.name());
     FetchError::origin("it did not answer while the fetch lasted")
 }
 
@@ -235,9 +240,9 @@ fn others_are_late() -> FetchError {
     FetchError::ours(Failure::unavailable("another instance takes too long to fetch this"))
 }
 
-/// An origin that sends nothing is noticed long before: this one sends, but too much for the time.
+/// An origin that is silent or slow is noticed long before: this one sends, but too much for the time.
 fn media_is_late() -> FetchError {
-    FetchError::nonsense("the media takes too long to fetch")
+    Phase::Total.late()
 }
 
 fn serve_copy(record: &MediaRecord, pilot: &Pilot) -> Result<Stored, FetchError> {

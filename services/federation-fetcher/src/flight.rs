@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use heliograph_blobs::{BlobStore, Key};
-use heliograph_proto::{MediaBody, RemoteMedia};
+use heliograph_proto::{Fetch, MediaBody, RemoteMedia};
 use heliograph_types::{ContentType, ErrorCode, Failure, FileName};
 use tokio::{sync::watch, time::timeout};
 
@@ -95,12 +95,14 @@ pub(crate) struct Flight {
     state: watch::Receiver<State>,
     /// How long the origin is to wait for the upload (`timeout_ms`).
     wait: Duration,
+    /// Whether it turns back before what is large.
+    for_thumbnail: bool,
 }
 
-/// A flight of one who waits so long for the upload.
-pub(crate) fn take_off(wait: Duration) -> (Pilot, Flight) {
+/// A flight of one who asks so.
+pub(crate) fn take_off(request: &Fetch) -> (Pilot, Flight) {
     let (sender, state) = watch::channel(State::default());
-    (Pilot(sender), Flight { state, wait })
+    (Pilot(sender), Flight { state, wait: request.timeout, for_thumbnail: request.for_thumbnail })
 }
 
 impl Pilot {
@@ -140,6 +142,11 @@ impl Flight {
     /// Whether who waits so long for the upload may get more from a flight of his own.
     pub(crate) fn waits_less_than(&self, wait: Duration) -> bool {
         self.wait < wait
+    }
+
+    /// Whether who asks so may get more from a flight of his own.
+    pub(crate) const fn declines_more_than(&self, request: &Fetch) -> bool {
+        self.for_thumbnail && !request.for_thumbnail
     }
 
     /// Waits for the head, but not longer than `patience`; then the body follows the fetch
@@ -223,6 +230,11 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
+    fn request(timeout: Duration) -> Fetch {
+        let (tenant, mxc) = ("us.example".parse().unwrap(), "mxc://there.example/m1".parse().unwrap());
+        Fetch { tenant, mxc, timeout, for_thumbnail: false }
+    }
+
     fn head() -> Head {
         Head { content_type: ContentType::octet_stream(), file_name: None, size_bytes: None }
     }
@@ -246,7 +258,7 @@ mod tests {
     #[tokio::test]
     async fn early_and_late_readers_get_the_same_bytes_and_the_end_only_after_the_commit() {
         let (_folder, blobs) = store();
-        let (pilot, flight) = take_off(PATIENCE);
+        let (pilot, flight) = take_off(&request(PATIENCE));
         pilot.head(head());
         pilot.piece("ab".into());
         let mut early = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap();
@@ -266,7 +278,7 @@ mod tests {
     #[tokio::test]
     async fn a_failure_reaches_readers_at_once_and_is_never_a_clean_end() {
         let (_folder, blobs) = store();
-        let (pilot, flight) = take_off(PATIENCE);
+        let (pilot, flight) = take_off(&request(PATIENCE));
         pilot.head(head());
         pilot.piece("ab".into());
         let media = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap();
@@ -280,10 +292,10 @@ mod tests {
     #[tokio::test]
     async fn a_fetch_that_vanishes_is_a_failure() {
         let (_folder, blobs) = store();
-        let (pilot, flight) = take_off(PATIENCE);
+        let (pilot, flight) = take_off(&request(PATIENCE));
         pilot.head(head());
         let media = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap();
-        let ((), waits_for_head) = (drop(pilot), take_off(PATIENCE).1);
+        let ((), waits_for_head) = (drop(pilot), take_off(&request(PATIENCE)).1);
 
         assert_eq!(read_all(media).await.unwrap_err().code, ErrorCode::Internal);
         assert_eq!(waits_for_head.board(blobs, PATIENCE).await.unwrap_err().code, ErrorCode::Internal);
@@ -292,7 +304,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_a_head_for_longer_than_he_wants() {
         let (_folder, blobs) = store();
-        let (pilot, flight) = take_off(Duration::ZERO);
+        let (pilot, flight) = take_off(&request(Duration::ZERO));
 
         let queued = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap_err();
         pilot.begin();
@@ -308,7 +320,7 @@ mod tests {
         let (_folder, blobs) = store();
         let content: Vec<u8> = (0..3 * WINDOW_BYTES).map(|at| u8::try_from(at % 251).unwrap()).collect();
         let key = Key::new("blobs/aa/x").unwrap();
-        let (pilot, flight) = take_off(PATIENCE);
+        let (pilot, flight) = take_off(&request(PATIENCE));
         pilot.head(head());
         let mut slow = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap();
         let pieces: Vec<Bytes> = content.chunks(100_000).map(Bytes::copy_from_slice).collect();

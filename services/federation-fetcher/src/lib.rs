@@ -6,6 +6,7 @@
 mod actors;
 mod allowance;
 mod ask;
+mod body;
 mod content;
 mod delimiter;
 mod disposition;
@@ -16,10 +17,16 @@ mod keys;
 mod metrics;
 mod multipart;
 mod origin;
+mod pace;
+mod phase;
+mod question;
+mod range;
+mod resume;
 mod service;
 mod shared_keys;
 #[cfg(test)]
 mod tests;
+mod thumbnails;
 mod verdict;
 
 pub use disposition::read_file_name;

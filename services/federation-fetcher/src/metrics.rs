@@ -24,6 +24,23 @@ pub(crate) fn limited(limit: &'static str) {
     counter!("heliograph_federation_limited_total", "limit" => limit).increment(1);
 }
 
+/// Something took too long in this phase of a fetch.
+pub(crate) fn gave_up(phase: &'static str) {
+    counter!("heliograph_federation_gave_up_total", "phase" => phase).increment(1);
+}
+
+/// A transfer that broke off goes on, or could not.
+pub(crate) fn resumed(how: &'static str) {
+    counter!("heliograph_federation_resumptions_total", "result" => how).increment(1);
+}
+
+/// An origin was asked for its thumbnail.
+pub(crate) fn thumbnail_fetched(result: Result<usize, &Failure>) {
+    let label = result.map_or_else(|failure| failure.code.to_string(), |_| "Fetched".to_owned());
+    counter!("heliograph_federation_thumbnails_total", "result" => label).increment(1);
+    counter!("heliograph_federation_fetched_bytes_total").increment(result.unwrap_or(0) as u64);
+}
+
 /// Keys of another server were fetched, or not.
 pub(crate) fn keys_fetched(result: &'static str) {
     counter!("heliograph_federation_key_fetches_total", "result" => result).increment(1);

@@ -42,6 +42,8 @@ pub(crate) struct PartHead {
     pub(crate) file_name: Option<FileName>,
     /// Where the content is, if it is not here.
     pub(crate) location: Option<String>,
+    /// How large it is said to be. Nothing is believed because of it.
+    pub(crate) said_bytes: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,6 +232,9 @@ fn read_part_head(headers: &[u8]) -> PartHead {
                 head.content_type = text().and_then(|text| text.parse().ok());
             }
             b"content-disposition" if head.file_name.is_none() => head.file_name = read_file_name(value),
+            b"content-length" if head.said_bytes.is_none() => {
+                head.said_bytes = text().and_then(|text| text.parse().ok());
+            }
             b"location" if head.location.is_none() => head.location = Some(String::from_utf8_lossy(value).into_owned()),
             _ => {}
         }

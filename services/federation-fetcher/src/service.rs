@@ -8,12 +8,13 @@ use std::{
 
 use actix_rt::ArbiterHandle;
 use async_trait::async_trait;
+use bytes::Bytes;
 use heliograph_blobs::BlobStore;
 use heliograph_catalog::Catalog;
 use heliograph_leases::State;
 use heliograph_matrix::{Discovery, FederationConfig, GuardedClient, RemoteMediaMode, ServerLists, SigningKey};
-use heliograph_proto::{FederationService, Fetch, FindKey, FoundKey, RemoteMedia, UploadService};
-use heliograph_types::{Clock, ErrorCode, Failure, ServerName};
+use heliograph_proto::{FederationService, Fetch, FetchThumbnail, FindKey, FoundKey, RemoteMedia, UploadService};
+use heliograph_types::{Clock, ErrorCode, Failure, Mxc, ServerName};
 use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
@@ -24,7 +25,8 @@ use crate::{
     fetch::Fetcher,
     key_source::KeySource,
     keys::KeyFinder,
-    verdict::OUT_OF_REACH,
+    thumbnails::Thumbnails,
+    verdict::{FetchError, OUT_OF_REACH},
 };
 
 /// What the fetcher works with.
@@ -54,6 +56,7 @@ pub struct Deps {
 /// Fetches media and keys of other servers.
 pub struct FederationFetcher {
     registry: Registry,
+    thumbnails: Thumbnails,
     keys: Arc<KeyFinder>,
     blobs: Arc<dyn BlobStore>,
     own_names: HashSet<ServerName>,
@@ -61,6 +64,7 @@ pub struct FederationFetcher {
     client: GuardedClient,
     discovery: Arc<Discovery>,
     takes_in: bool,
+    asks_for_thumbnails: bool,
     /// How much longer a caller waits for a head than for the upload.
     patience: Duration,
 }
@@ -84,14 +88,16 @@ impl FederationFetcher {
         let own_names = keys.keys().cloned().collect();
         let asker = Asker::new(&config, client.clone(), Arc::clone(&discovery), keys, Arc::clone(&clock));
         let takes_in = config.remote_media == RemoteMediaMode::Fetch;
-        let (fetch_timeout, patience) =
-            (config.fetch_timeout, config.connect_timeout.saturating_add(config.read_timeout));
+        let asks_for_thumbnails = config.thumbnail_above.as_u64() > 0;
+        let (fetch_timeout, patience) = (config.fetch_timeout, config.until_first_byte());
         let fetcher = Fetcher { asker, blobs: Arc::clone(&blobs), catalog, uploads, fetch_timeout, shutdown };
         let room = Arc::new(Semaphore::new(config.max_fetches.get().min(Semaphore::MAX_PERMITS)));
         let work = Arc::new(Work { fetcher, config, clock, tasks, runtime, room });
+        let thumbnails = Thumbnails::new(Arc::clone(&work));
         let registry = Registry::new(work, arbiters);
         Arc::new(Self {
             registry,
+            thumbnails,
             keys: Arc::new(key_finder),
             blobs,
             own_names,
@@ -99,6 +105,7 @@ impl FederationFetcher {
             client,
             discovery,
             takes_in,
+            asks_for_thumbnails,
             patience,
         })
     }
@@ -106,15 +113,18 @@ impl FederationFetcher {
     fn is_own(&self, name: &ServerName) -> bool {
         self.own_names.contains(name)
     }
+
+    /// Refuses what is not to be asked of its origin.
+    fn check(&self, mxc: &Mxc, tenant: &ServerName) -> Result<(), Failure> {
+        let is_ours = self.is_own(&mxc.server_name) || mxc.server_name == *tenant;
+        if is_ours || !self.takes_in || !self.servers.admit(&mxc.server_name) { Err(Failure::not_found()) } else { Ok(()) }
+    }
 }
 
 #[async_trait]
 impl FederationService for FederationFetcher {
     async fn fetch(&self, request: Fetch) -> Result<RemoteMedia, Failure> {
-        let is_ours = self.is_own(&request.mxc.server_name) || request.mxc.server_name == request.tenant;
-        if is_ours || !self.takes_in || !self.servers.admit(&request.mxc.server_name) {
-            return Err(Failure::not_found());
-        }
+        self.check(&request.mxc, &request.tenant)?;
         let (began_at, most) = (Instant::now(), self.patience.saturating_add(request.timeout));
         let mut wait = request.timeout;
         loop {
@@ -128,9 +138,23 @@ impl FederationService for FederationFetcher {
                 {
                     wait = left;
                 }
+                // Whoever began the flight could do with a thumbnail.
+                Err(failure)
+                    if failure.code == ErrorCode::RemoteTooLarge
+                        && flight.declines_more_than(&request)
+                        && began_at.elapsed() < most => {}
                 media => return media,
             }
         }
+    }
+
+    async fn fetch_thumbnail(&self, request: FetchThumbnail) -> Result<Bytes, Failure> {
+        self.check(&request.mxc, &request.tenant)?;
+        // Without a bound nothing is too large for its thumbnail but what is for everything.
+        if !self.asks_for_thumbnails {
+            return Err(FetchError::too_large().failure);
+        }
+        self.thumbnails.fetch(request).await
     }
 
     async fn find_key(&self, FindKey { server_name, key_id }: FindKey) -> Result<Option<FoundKey>, Failure> {

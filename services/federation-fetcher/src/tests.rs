@@ -10,3 +10,5 @@ mod locate;
 mod media_server;
 mod notaries;
 mod refusals;
+mod thumbnails;
+mod transfers;

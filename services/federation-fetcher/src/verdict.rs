@@ -93,6 +93,12 @@ impl FetchError {
         Self::new(Blame::TooLarge, ErrorCode::RemoteTooLarge, message)
     }
 
+    /// Larger than is fetched for a thumbnail alone. Nothing is wrong with it.
+    pub(crate) fn declined() -> Self {
+        let message = "the media of the other server is too large to be fetched for a thumbnail";
+        Self::new(Blame::Nobody, ErrorCode::RemoteTooLarge, message)
+    }
+
     /// Something of ours failed.
     pub(crate) fn ours(failure: impl Into<Failure>) -> Self {
         Self { failure: failure.into(), blame: Blame::Ours, reason: None, is_unanswered: false }

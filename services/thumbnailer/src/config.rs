@@ -19,7 +19,8 @@ heliograph_settings::settings! {
         /// bytes per pixel of `max_pixels`; an ordinary photo of 12 megapixels needs 40 MiB.
         pub workers: Option<NonZeroUsize> = None,
         /// Thumbnails that may be waiting or in the making; more are refused with
-        /// `M_LIMIT_EXCEEDED`. One that waits holds no picture in memory.
+        /// `M_LIMIT_EXCEEDED`. One that waits holds no picture in memory; if it is to be made of a
+        /// thumbnail of another server, that one, with at most 4 MiB.
         pub queue_limit: NonZeroUsize = QUEUE_LIMIT,
         /// How long a request waits for its thumbnail; then it is refused with
         /// `M_LIMIT_EXCEEDED`.

@@ -2,6 +2,7 @@
 //! the rest.
 
 mod order;
+mod room;
 
 use std::{
     sync::Arc,
@@ -13,17 +14,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use heliograph_blobs::{BlobError, BlobStore, Key};
 use heliograph_catalog::{Catalog, MediaRecord};
-use heliograph_proto::{Describe, Description, MOST_THUMBNAIL_BYTES, Render, Thumbnail, ThumbnailService};
+use heliograph_proto::{Describe, Description, MOST_THUMBNAIL_BYTES, Remake, Render, Thumbnail, ThumbnailService};
 use heliograph_types::{ContentType, ErrorCode, Failure, Mxc, ThumbnailSpec};
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::task::TaskTracker;
 
 use self::order::Order;
 use crate::{
-    actors::worker::{RenderWorker, Work, WorkOn, start_pool},
+    actors::worker::{RenderWorker, Work, start_pool},
     config::ThumbnailsConfig,
     decode::Format,
     error::{RenderError, too_large_code},
@@ -76,6 +74,7 @@ struct Studio {
     /// Files in memory.
     files: Arc<Semaphore>,
     thumbnails: Flights<(Mxc, Wanted), Outcome<Thumbnail>>,
+    foreign: Flights<Remake, Outcome<Thumbnail>>,
     descriptions: Flights<Describe, Outcome<Description>>,
     refusals: Refusals,
 }
@@ -112,6 +111,7 @@ impl Thumbnailer {
             queue: semaphore(config.queue_limit.get()),
             files: semaphore(threads.saturating_mul(FILES_PER_WORKER)),
             thumbnails: Flights::default(),
+            foreign: Flights::default(),
             descriptions: Flights::default(),
             refusals: Refusals::default(),
             runtime: Handle::current(),
@@ -200,35 +200,16 @@ impl Studio {
         if let Some(error) = self.refusals.find(&record.blob, thumbnail, Instant::now()) {
             return Err(error.into_failure(is_remote(record)).into());
         }
-        let Ok(_place) = Arc::clone(&self.queue).try_acquire_owned() else {
-            return Err(saturated("too many pictures are in work").into());
-        };
-        let _queued = metrics::Queued::enter();
-        let permit = self.wait_for_room(flight).await?;
+        let (_place, permit) = self.admit(flight).await?;
         let blob = record.blob_key()?;
         let file = self.deps.blobs.get(&blob, self.config.max_source_size.as_u64()).await?;
         metrics::read(file.len());
-
-        let flight = Arc::clone(flight);
-        let is_awaited = Box::new(move || flight.is_awaited());
-        let error = match self.pool.send(WorkOn { file, work, is_awaited, permit }).await {
-            Ok(Ok(product)) => return Ok(product),
-            Ok(Err(RenderError::Abandoned)) => return Err(Stopped::Abandoned),
-            Ok(Err(error)) => error,
-            Err(_closed) => return Err(Failure::unavailable("the thumbnailer is shutting down").into()),
+        let error = match self.work_on(file, work, flight, permit).await? {
+            Ok(product) => return Ok(product),
+            Err(error) => error,
         };
         self.refusals.note(&record.blob, thumbnail, &error, Instant::now());
         Err(error.into_failure(is_remote(record)).into())
-    }
-
-    /// Waits in the queue, with empty hands: no file is read before there is room for it.
-    async fn wait_for_room<P>(&self, flight: &Flight<P>) -> Result<OwnedSemaphorePermit, Stopped> {
-        tokio::select! {
-            permit = Arc::clone(&self.files).acquire_owned() => {
-                permit.map_err(|_closed| Failure::unavailable("the thumbnailer is shutting down").into())
-            }
-            () = flight.abandoned() => Err(Stopped::Abandoned),
-        }
     }
 
     /// Keeps a thumbnail for the next who asks. It can be made again, so a failure to store
@@ -283,6 +264,11 @@ impl ThumbnailService for Thumbnailer {
     #[tracing::instrument(skip_all, fields(mxc = %request.mxc, spec = %request.spec))]
     async fn render(&self, request: Render) -> Result<Thumbnail, Failure> {
         self.ask((request.mxc, Wanted::by(request.spec))).await
+    }
+
+    #[tracing::instrument(skip_all, fields(spec = %request.spec))]
+    async fn remake(&self, request: Remake) -> Result<Thumbnail, Failure> {
+        self.ask(request).await
     }
 
     #[tracing::instrument(skip_all, fields(mxc = %request.mxc))]

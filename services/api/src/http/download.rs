@@ -38,7 +38,7 @@ pub(crate) async fn handle_legacy(Call { front, request, .. }: Call<'_>) -> Outc
 /// Who asks, and what that allows.
 pub(crate) struct Asked {
     /// Our name, in which another server is asked.
-    tenant: ServerName,
+    pub(crate) tenant: ServerName,
     /// Whose limits count.
     pub(crate) caller: Caller,
     pub(crate) caching: Caching,
@@ -161,28 +161,48 @@ pub(crate) async fn find(front: &Front, mxc: &Mxc, asked: &Asked, wait: Duration
 }
 
 async fn find_remote(front: &Front, mxc: &Mxc, asked: &Asked, wait: Duration) -> Result<Found, ApiError> {
+    if let Some(found) = find_known(front, mxc, asked).await? {
+        return Ok(found);
+    }
+    front.limits.fetch(&asked.caller).await?;
+    fetch(front, mxc, asked, wait, false).await.map(Found::Arriving)
+}
+
+/// Finds content of another server as far as nobody need be asked for it. Nothing means that its
+/// server may be.
+pub(crate) async fn find_known(front: &Front, mxc: &Mxc, asked: &Asked) -> Result<Option<Found>, ApiError> {
     if !asked.allow_remote {
         return Err(Failure::not_found().into());
     }
     if let Some(record) = front.catalog.find(mxc).await? {
         check(front, &record, asked)?;
         front.reads.note(mxc);
-        return Ok(Found::Stored(record));
+        return Ok(Some(Found::Stored(record)));
     }
     if front.is_blocked(&mxc.server_name) {
         metrics::limited("blocked_servers");
         return Err(Failure::not_found().into());
     }
     if !front.takes_in_remote_media {
-        return find_elsewhere(front, mxc, asked).await;
+        return find_elsewhere(front, mxc, asked).await.map(Some);
     }
     // What came in now would be newer than the freeze.
     if asked.freezes && !front.freeze.admits_new(mxc) {
         return Err(Failure::not_found().into());
     }
-    front.limits.fetch(&asked.caller).await?;
-    let fetch = Fetch { tenant: asked.tenant.clone(), mxc: mxc.clone(), timeout: wait };
-    front.federation.fetch(fetch).await.map(Found::Arriving).map_err(ApiError::from)
+    Ok(None)
+}
+
+/// Asks the fetcher. Large content is `RemoteTooLarge` to who can do with a thumbnail.
+pub(crate) async fn fetch(
+    front: &Front,
+    mxc: &Mxc,
+    asked: &Asked,
+    wait: Duration,
+    for_thumbnail: bool,
+) -> Result<RemoteMedia, ApiError> {
+    let fetch = Fetch { tenant: asked.tenant.clone(), mxc: mxc.clone(), timeout: wait, for_thumbnail };
+    Ok(front.federation.fetch(fetch).await?)
 }
 
 /// Only a legacy request that copes with it is sent to another server: what a client with a token

@@ -14,10 +14,11 @@ use heliograph_types::{ContentType, ErrorCode, Mxc, ThumbnailMethod, ThumbnailSp
 use crate::{
     deliver,
     error::ApiError,
-    http::download::{self, Asked, Found},
+    http::download::{self, Asked},
     limits::Caller,
     params::{self, Query},
     redirect::{self, Wanted},
+    remote_thumbnail::{self, Source},
     routes::{Call, Outcome},
     server::Front,
 };
@@ -35,18 +36,19 @@ pub(crate) async fn handle_legacy(Call { front, request, .. }: Call<'_>) -> Outc
 async fn respond(front: &Front, request: &HttpRequest, asked: Asked) -> Outcome {
     let mxc = params::mxc(request)?;
     let (spec, wait) = spec(front, request)?;
-    let mut found = download::find(front, &mxc, &asked, wait).await?;
-    let mut may_try_again = matches!(&found, Found::Stored(record) if record.is_remote_copy());
+    let mut source = remote_thumbnail::find(front, &mxc, &asked, (spec, wait)).await?;
+    let mut may_try_again = !front.is_ours(&mxc.server_name);
     let thumbnail = loop {
-        match found {
-            Found::Stored(_) => {}
-            // The original is fetched first.
-            Found::Arriving(media) => download::await_copy(front, &asked, media).await?,
-            Found::Elsewhere(base) => return redirect::to_origin(&base, &mxc, &Wanted::Thumbnail(spec), wait),
+        match source {
+            Source::Original => {}
+            Source::Origin(Thumbnail { content_type, image }) => {
+                return Ok(deliver::picture(request, &content_type, image, asked.caching));
+            }
+            Source::Elsewhere(base) => return redirect::to_origin(&base, &mxc, &Wanted::Thumbnail(spec), wait),
         }
         match stored_or_rendered(front, &asked.caller, mxc.clone(), spec).await {
             Err(error) if may_try_again && error.is_not_found() => {
-                found = download::find_again(front, &mxc, &asked, wait).await?;
+                source = remote_thumbnail::find_again(front, &mxc, &asked, (spec, wait)).await?;
                 may_try_again = false;
             }
             thumbnail => break thumbnail?,
@@ -93,6 +95,6 @@ pub(crate) async fn stored_or_rendered(
 }
 
 /// Thumbnails are stored without their type: their first bytes tell it.
-fn picture_type(image: &[u8]) -> Option<ContentType> {
+pub(crate) fn picture_type(image: &[u8]) -> Option<ContentType> {
     infer::get(image).and_then(|kind| kind.mime_type().parse().ok())
 }

@@ -12,9 +12,9 @@ use heliograph_matrix::{
     TokenChecker,
 };
 use heliograph_proto::{
-    Begin, Block, Commit, Complete, Describe, Description, FederationService, Fetch, FindKey, FoundKey, ListUploads,
-    Moderate, Presign, RemoteMedia, Render, Reservation, Reserve, Thumbnail, ThumbnailService, Ticket, UploadService,
-    Uploads, Usage,
+    Begin, Block, Commit, Complete, Describe, Description, FederationService, Fetch, FetchThumbnail, FindKey, FoundKey,
+    ListUploads, Moderate, Presign, Remake, RemoteMedia, Render, Reservation, Reserve, Thumbnail, ThumbnailService,
+    Ticket, UploadService, Uploads, Usage,
 };
 use heliograph_runtime::{Health, Metrics, Readiness};
 use heliograph_types::{Clock, ContentType, Failure, ServerName, SystemClock, ThumbnailSpec, Timestamp, UserId};
@@ -243,6 +243,10 @@ impl ThumbnailService for Others {
         Err(Failure::not_found())
     }
 
+    async fn remake(&self, _: Remake) -> Result<Thumbnail, Failure> {
+        self.fail()
+    }
+
     async fn describe(&self, _: Describe) -> Result<Description, Failure> {
         self.fail()
     }
@@ -251,6 +255,10 @@ impl ThumbnailService for Others {
 #[async_trait]
 impl FederationService for Others {
     async fn fetch(&self, _: Fetch) -> Result<RemoteMedia, Failure> {
+        self.fail()
+    }
+
+    async fn fetch_thumbnail(&self, _: FetchThumbnail) -> Result<Bytes, Failure> {
         self.fail()
     }
 

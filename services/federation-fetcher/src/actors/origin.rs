@@ -208,14 +208,14 @@ impl OriginActor {
             metrics::limited("max_fetches");
             return Err(Failure::saturated("too many fetches are in progress", Duration::from_secs(5)));
         };
-        let (pilot, flight) = take_off(request.timeout);
+        let (pilot, flight) = take_off(&request);
         self.flights.insert(request.mxc.media_id.clone(), flight.clone());
         self.spawn_fetch(Waiting { request, pilot }, room, ctx);
         Ok(flight)
     }
 
     fn enqueue(&mut self, request: Fetch) -> Flight {
-        let (media_id, (pilot, flight)) = (request.mxc.media_id.clone(), take_off(request.timeout));
+        let (media_id, (pilot, flight)) = (request.mxc.media_id.clone(), take_off(&request));
         self.flights.insert(media_id.clone(), flight.clone());
         self.waiting.insert(media_id, Waiting { request, pilot });
         flight

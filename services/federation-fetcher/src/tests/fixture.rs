@@ -175,6 +175,9 @@ pub(super) struct Fixture {
     _folder: tempfile::TempDir,
 }
 
+/// How long an origin may wait for an upload.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
 pub(super) fn our_key() -> SigningKey {
     SigningKey::new("ed25519:ours".parse().unwrap(), [7; 32])
 }
@@ -290,12 +293,12 @@ impl Fixture {
     }
 
     pub(super) async fn fetch(&self, media_id: &str) -> Result<RemoteMedia, Failure> {
-        self.fetch_within(media_id, Duration::from_secs(2)).await
+        self.fetch_within(media_id, PATIENCE).await
     }
 
     /// Fetches, waiting for the upload for so long.
     pub(super) async fn fetch_within(&self, media_id: &str, timeout: Duration) -> Result<RemoteMedia, Failure> {
-        self.contract.fetch(Fetch { tenant: us(), mxc: self.mxc(media_id), timeout }).await
+        self.contract.fetch(Fetch { tenant: us(), mxc: self.mxc(media_id), timeout, for_thumbnail: false }).await
     }
 
     /// Fetches and reads to the end.

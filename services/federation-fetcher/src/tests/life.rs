@@ -92,7 +92,7 @@ async fn a_new_origin_takes_the_place_of_an_idle_one_but_not_of_a_busy_one() {
     let other = fixture.origin.as_str().replace("origin", "media").parse().unwrap();
     let fetch_other = || {
         let mxc = Mxc { server_name: ServerName::clone(&other), media_id: "m1".parse().unwrap() };
-        fixture.service.fetch(Fetch { tenant: us(), mxc, timeout: Duration::ZERO })
+        fixture.service.fetch(Fetch { tenant: us(), mxc, timeout: Duration::ZERO, for_thumbnail: false })
     };
 
     let slow = fixture.fetch("slow").await.unwrap();

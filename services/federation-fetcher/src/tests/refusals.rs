@@ -231,7 +231,11 @@ async fn we_never_ask_ourselves() {
     let fixture = Fixture::start(|_| media("hello")).await;
     let mxc = Mxc { server_name: us(), media_id: "m1".parse().unwrap() };
 
-    let failure = fixture.service.fetch(Fetch { tenant: us(), mxc, timeout: Duration::ZERO }).await.unwrap_err();
+    let failure = fixture
+        .service
+        .fetch(Fetch { tenant: us(), mxc, timeout: Duration::ZERO, for_thumbnail: false })
+        .await
+        .unwrap_err();
 
     assert_eq!(failure.code, ErrorCode::NotFound);
 }
@@ -242,11 +246,18 @@ async fn addresses_that_are_not_public_are_not_asked() {
 
     let by_name = fixture.fetch("m1").await.unwrap_err();
     let mxc = format!("mxc://127.0.0.1:{}/m1", fixture.server.port()).parse().unwrap();
-    let by_address = fixture.service.fetch(Fetch { tenant: us(), mxc, timeout: Duration::ZERO }).await.unwrap_err();
+    let by_address = fixture
+        .service
+        .fetch(Fetch { tenant: us(), mxc, timeout: Duration::ZERO, for_thumbnail: false })
+        .await
+        .unwrap_err();
 
     let unknown = "mxc://no-such-name.example:1/m1".parse().unwrap();
-    let unknown =
-        fixture.service.fetch(Fetch { tenant: us(), mxc: unknown, timeout: Duration::ZERO }).await.unwrap_err();
+    let unknown = fixture
+        .service
+        .fetch(Fetch { tenant: us(), mxc: unknown, timeout: Duration::ZERO, for_thumbnail: false })
+        .await
+        .unwrap_err();
 
     assert_eq!((by_name.code, by_address.code), (ErrorCode::BadGateway, ErrorCode::BadGateway));
     assert_eq!((&by_name, &by_address), (&unknown, &unknown), "nothing tells which names there are in our network");

@@ -186,9 +186,8 @@ fn check_times(settings: &Settings, role: Role, found: &mut Found) {
         return;
     }
     least("cluster.thumbnails_timeout", cluster.thumbnails_timeout, thumbnails.timeout, "thumbnails.timeout");
-    let first_byte =
-        [federation.connect_timeout, federation.read_timeout].into_iter().fold(api.max_wait, Duration::saturating_add);
-    let of = "api.max_wait, federation.connect_timeout and federation.read_timeout together";
+    let first_byte = api.max_wait.saturating_add(federation.until_first_byte());
+    let of = "api.max_wait, federation.find_timeout, connect_timeout and head_timeout together";
     least("cluster.federation_timeout", cluster.federation_timeout, first_byte, of);
 }
 
@@ -333,7 +332,7 @@ mod tests {
         assert_eq!(keys(&format!("{SHARED}{thumbnails}"), Role::Uploads), ["cluster.thumbnails_timeout"]);
         assert_eq!(keys(thumbnails, Role::Serve), [""; 0], "there are no calls in one process");
 
-        let federation = "[api]\nmax_wait = \"2m\"\n[federation]\nread_timeout = \"50s\"\n";
+        let federation = "[api]\nmax_wait = \"2m\"\n[federation]\nhead_timeout = \"50s\"\n";
         assert_eq!(keys(&format!("{SHARED}{federation}"), Role::Uploads), ["cluster.federation_timeout"]);
     }
 

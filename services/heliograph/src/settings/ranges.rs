@@ -33,8 +33,11 @@ fn check_spans(settings: &Settings, found: &mut Found) {
         ("remote_copies.check_every", remote_copies.check_every),
         ("remote_copies.write_reads_every", remote_copies.write_reads_every),
         ("thumbnails.timeout", thumbnails.timeout),
+        ("federation.find_timeout", federation.find_timeout),
         ("federation.connect_timeout", federation.connect_timeout),
+        ("federation.head_timeout", federation.head_timeout),
         ("federation.read_timeout", federation.read_timeout),
+        ("federation.rate_window", federation.rate_window),
         ("federation.fetch_timeout", federation.fetch_timeout),
         ("federation.origin_period", federation.origin_period),
         ("edge.head_timeout", edge.head_timeout),
@@ -112,7 +115,10 @@ mod tests {
             ("quota", &["period"]),
             ("remote_copies", &["check_every", "write_reads_every"]),
             ("thumbnails", &["timeout"]),
-            ("federation", &["connect_timeout", "read_timeout", "fetch_timeout"]),
+            (
+                "federation",
+                &["find_timeout", "connect_timeout", "head_timeout", "read_timeout", "rate_window", "fetch_timeout"],
+            ),
             ("edge", &["head_timeout", "body_timeout", "connect_timeout", "answer_timeout"]),
             ("cluster", &["uploads_timeout", "completion_timeout", "thumbnails_timeout", "federation_timeout"]),
         ] {

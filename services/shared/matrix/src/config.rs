@@ -114,6 +114,8 @@ heliograph_settings::settings! {
         pub allow_addresses: Vec<IpNet> = Vec::new(),
         /// Address ranges never to connect to, besides all that are not public.
         pub deny_addresses: Vec<IpNet> = Vec::new(),
+        /// How long it may take to find out where another server is.
+        pub find_timeout: Duration = Duration::from_secs(20),
         /// Nameservers, such as `127.0.0.1:53`. If there are any, they are asked for everything,
         /// and neither those of the system nor `/etc/hosts` counts. If there are none, addresses
         /// come from the system, and SRV records from the nameservers that `/etc/resolv.conf`
@@ -128,10 +130,30 @@ heliograph_settings::settings! {
         pub proxy: Option<Secret<String>> = None,
         /// How long finding a name, connecting to another server, and TLS may take together.
         pub connect_timeout: Duration = Duration::from_secs(10),
+        /// How long it may take from there until the first byte of a medium, besides the time that
+        /// the other server was asked to wait for its upload.
+        pub head_timeout: Duration = Duration::from_secs(20),
         /// How long another server may send nothing before it counts as gone.
         pub read_timeout: Duration = Duration::from_secs(20),
-        /// How long one fetch may take altogether.
-        pub fetch_timeout: Duration = Duration::from_mins(15),
+        /// Bytes that another server has to send each second, on average over `rate_window`;
+        /// from one that is slower the medium is not had. 0 for no such limit.
+        pub slowest_rate: ByteSize = ByteSize::kib(1),
+        /// The time over which `slowest_rate` is measured. Only time in which the other server is
+        /// waited for counts.
+        pub rate_window: Duration = Duration::from_secs(30),
+        /// How long one fetch may take altogether, all tries included. Silent and slow servers are
+        /// given up long before.
+        pub fetch_timeout: Duration = Duration::from_hours(1),
+        /// How often a medium that breaks off is asked for again from where it broke off. That
+        /// works only for what is not wrapped in the answer of the federation endpoint: what it
+        /// names the place of, and what old servers have. Each time something must have arrived
+        /// since the last. 0 switches it off.
+        pub max_resumptions: u32 = 5,
+        /// When somebody wants a thumbnail of a remote medium that is not here, and the other server
+        /// says that it is larger than this or than `max_bytes`, it is asked for its own
+        /// thumbnail instead. That one is made anew here, and kept for an hour in the shared state
+        /// if it has at most 256 KiB. 0 switches it off: the medium is fetched, or refused.
+        pub thumbnail_above: ByteSize = ByteSize::mib(16),
         /// The largest remote medium that is fetched; larger ones are refused with 502
         /// `M_TOO_LARGE` and not stored.
         pub max_bytes: ByteSize = ByteSize::mib(100),
@@ -184,6 +206,14 @@ heliograph_settings::settings! {
         /// signed by both. Name those alone that you trust: a notary could make up the keys of a
         /// server that cannot be reached from here, and it learns who asks us for media.
         pub notaries: Vec<ServerName> = Vec::new(),
+    }
+}
+
+impl FederationConfig {
+    /// The longest time until the first byte of a medium that is there.
+    #[must_use]
+    pub fn until_first_byte(&self) -> Duration {
+        self.find_timeout.saturating_add(self.connect_timeout).saturating_add(self.head_timeout)
     }
 }
 

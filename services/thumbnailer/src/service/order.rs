@@ -3,7 +3,7 @@
 use std::{hash::Hash, sync::Arc};
 
 use heliograph_catalog::thumbnail_key;
-use heliograph_proto::{Describe, Description, Thumbnail};
+use heliograph_proto::{Describe, Description, Remake, Thumbnail};
 use heliograph_types::Mxc;
 
 use super::{Outcome, SharedFlight, Stopped, Studio, check_bytes, to_thumbnail};
@@ -52,6 +52,26 @@ impl Order for (Mxc, Wanted) {
         if let Some(key) = key.filter(|_| rendered.for_all) {
             studio.store(&record.mxc, &key, &rendered).await;
         }
+        Ok(to_thumbnail(rendered.format, rendered.image)?)
+    }
+}
+
+/// A thumbnail of what another server has made. What cannot be read is its fault.
+impl Order for Remake {
+    const KIND: &'static str = "foreign";
+    type Product = Thumbnail;
+
+    fn flights(studio: &Studio) -> &Flights<Self, Outcome<Thumbnail>> {
+        &studio.foreign
+    }
+
+    async fn carry_out(&self, studio: &Studio, flight: &SharedFlight<Thumbnail>) -> Result<Thumbnail, Stopped> {
+        let (_place, permit) = studio.admit(flight).await?;
+        let (make, wanted) = (Arc::clone(&studio.renderer), Wanted::by(self.spec));
+        let work: Work<_> = Box::new(move |scratch, file| check_bytes(make(scratch, file, &wanted)?));
+        let rendered = studio.work_on(self.image.clone(), work, flight, permit).await?;
+        let rendered = rendered.map_err(|error| error.into_failure(true))?;
+        metrics::made(rendered.image.len());
         Ok(to_thumbnail(rendered.format, rendered.image)?)
     }
 }

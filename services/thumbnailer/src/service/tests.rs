@@ -54,6 +54,7 @@ contract_suite! {
     callers_at_once_share_one_render_per_kind,
     a_full_queue_refuses_at_once_and_recovers,
     a_thumbnail_that_the_contract_cannot_carry_is_refused_and_not_stored,
+    what_another_server_has_made_is_made_anew_and_kept_nowhere,
 }
 
 fn mxc(id: &str) -> Mxc {
@@ -198,6 +199,37 @@ async fn requests_of_many_sizes_store_few_thumbnails_none_too_small(way: Way) {
         assert_eq!(room.deps.blobs.get(&thumbnail_key(&mxc("sun"), &form), 1 << 20).await.unwrap(), thumbnail.image);
     }
     assert_eq!(room.stored_thumbnails().await, 4);
+}
+
+async fn what_another_server_has_made_is_made_anew_and_kept_nowhere(way: Way) {
+    let room = open(|config| config.max_pixels = std::num::NonZeroU32::new(100_000).unwrap(), None).by(way).await;
+    let remake = |image: &[u8], spec| room.contract.remake(Remake { image: Bytes::copy_from_slice(image), spec });
+    let turned = Jpeg { exif: Some(exif(6, true)), ..Jpeg::new(160, 80, Rgb) }.encode(&quarters(160, 80));
+    let spec = |width, height, method| ThumbnailSpec { width, height, method, animated: false };
+
+    for (asked, size) in [
+        (spec(32, 32, Scale), (16, 32)),
+        (spec(40, 40, Crop), (48, 48)),
+        // 96x96 would be cut to what the picture has, and be no square.
+        (spec(70, 70, Crop), (70, 70)),
+        (spec(320, 240, Scale), (80, 160)),
+    ] {
+        let thumbnail = remake(&turned, asked).await.unwrap();
+
+        let header = crate::decode::Header::read(&thumbnail.image, u64::MAX).unwrap();
+        assert_eq!((header.size().width, header.size().height), size, "{asked}");
+        assert_eq!(thumbnail.content_type.as_str(), "image/jpeg");
+        assert!(!thumbnail.image.windows(4).any(|part| part == b"Exif" || part == b"GPS\0"));
+    }
+    let refused =
+        [&b"<svg>"[..], &[], &turned[..turned.len() / 8], &Jpeg::new(400, 400, Luma).encode(&vec![9; 160_000])];
+    let mut codes = Vec::new();
+    for image in refused {
+        codes.push(remake(image, spec(32, 32, Scale)).await.unwrap_err().code);
+    }
+    let cannot = ErrorCode::CannotThumbnail;
+    assert_eq!(codes, [cannot, cannot, cannot, ErrorCode::RemoteTooLarge]);
+    assert_eq!(room.stored_thumbnails().await, 0);
 }
 
 #[actix::test]

@@ -20,6 +20,9 @@ pub enum SendError {
     /// It led to where we do not connect to.
     #[error("{0}")]
     Refused(Refused),
+    /// No connection was there in time.
+    #[error("timed out")]
+    ConnectTimedOut,
     /// There was no connection, or no answer on it.
     #[error("{0}")]
     Unanswered(String),
@@ -69,6 +72,12 @@ impl Request {
         self
     }
 
+    /// With these headers.
+    pub fn headers(mut self, headers: &HeaderMap) -> Self {
+        self.request.headers_mut().extend(headers.clone());
+        self
+    }
+
     /// Waits for the head of the answer.
     pub async fn send(self) -> Result<Response, SendError> {
         if let Some(name) = self.invalid {
@@ -92,8 +101,10 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 fn read_error(error: &(dyn Error + 'static)) -> SendError {
     let mut deepest = error;
     while let Some(cause) = deepest.source() {
-        if let Some(ConnectError::Refused(refused)) = cause.downcast_ref() {
-            return SendError::Refused(refused.clone());
+        match cause.downcast_ref() {
+            Some(ConnectError::Refused(refused)) => return SendError::Refused(refused.clone()),
+            Some(ConnectError::TimedOut) => return SendError::ConnectTimedOut,
+            _ => {}
         }
         deepest = cause;
     }
