@@ -34,7 +34,7 @@ async fn a_key_of_our_own_is_published_by_synapse_and_believed_by_another() {
     let key = folder.path().join("media.key");
     let id = generate(&key);
     let ours = |setup: Setup, _: &str| setup.set_of_homeserver("signing_key_file", key.to_str().unwrap());
-    let network = Network::build(Shape::One, 1, ours, |synapse| append(&key, synapse)).await;
+    let network = Network::build(&[Shape::One], 1, ours, |synapse| append(&key, synapse)).await;
     let (alice, bob) = (network.user(0, "alice").await, network.user(1, "bob").await);
     let photograph = jpeg(320, 240);
 

@@ -1,4 +1,4 @@
-//! A TLS network of real Synapses: the first has Heliograph for its media, routed by the
+//! A TLS network of real Synapses: the first ones have Heliograph for their media, routed by the
 //! nginx snippet of the documentation, the others serve their own.
 
 use std::path::{Path, PathBuf};
@@ -13,6 +13,8 @@ const SNIPPET: &str = include_str!("../nginx/heliograph.conf");
 pub(crate) struct Network {
     pub(crate) names: Vec<String>,
     pub(crate) heliograph: Deployment,
+    /// Those of the second server and so on.
+    pub(crate) further: Vec<Deployment>,
     authority: PathBuf,
     synapses: Vec<Synapse>,
     // Dropped last: the others use them.
@@ -27,31 +29,41 @@ impl Network {
     }
 
     /// Starts it with settings of Heliograph that may speak of its server name.
-    pub(crate) async fn start_with(shape: Shape, others: u8, change: impl FnOnce(Setup, &str) -> Setup) -> Self {
-        Self::build(shape, others, change, |_| ()).await
+    pub(crate) async fn start_with(shape: Shape, others: u8, change: impl Fn(Setup, &str) -> Setup) -> Self {
+        Self::start_many(&[shape], others, change).await
     }
 
-    /// The same, after a change of the file with the keys that the first Synapse has made.
+    /// Starts it with several that have a Heliograph, in these shapes, and so many others.
+    pub(crate) async fn start_many(shapes: &[Shape], others: u8, change: impl Fn(Setup, &str) -> Setup) -> Self {
+        Self::build(shapes, others, change, |_| ()).await
+    }
+
+    /// The same, after a change of the files with the keys that the Synapses of those have made.
     pub(crate) async fn build(
-        shape: Shape,
+        shapes: &[Shape],
         others: u8,
-        change: impl FnOnce(Setup, &str) -> Setup,
+        change: impl Fn(Setup, &str) -> Setup,
         change_keys: impl Fn(&Path),
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new(folder.path());
-        let names: Vec<_> = (2..3 + others).map(|last| format!("127.0.0.{last}:{}", free_port())).collect();
-        let synapses = start_synapses(&names, &authority, folder.path(), &change_keys);
-        let key = synapses[0].signing_key();
-        let setup = Setup::new(shape).server_name(&names[0]).trusts(&authority.file());
-        let setup = setup.homeserver(&format!("http://{}", synapses[0].address()), &key);
-        let heliograph = change(setup, &names[0]).start().await;
+        let last = 2 + u8::try_from(shapes.len()).unwrap() + others;
+        let names: Vec<_> = (2..last).map(|last| format!("127.0.0.{last}:{}", free_port())).collect();
+        let synapses = start_synapses(&names, (shapes.len(), &change_keys), &authority, folder.path());
+        let mut heliographs = Vec::new();
+        for ((shape, name), synapse) in shapes.iter().zip(&names).zip(&synapses) {
+            let setup = Setup::new(*shape).server_name(name).trusts(&authority.file());
+            let setup = setup.homeserver(&format!("http://{}", synapse.address()), &synapse.signing_key());
+            heliographs.push(change(setup, name).start().await);
+        }
         for synapse in &synapses {
             synapse.ready().await;
         }
-        let sites = sites(&names, &synapses, &heliograph);
+        let sites = sites(&names, &synapses, &heliographs);
         let nginx = Nginx::start(&folder.path().join("nginx"), &authority, &sites).await;
-        Self { names, heliograph, authority: authority.file(), synapses, _nginx: nginx, folder }
+        let further = heliographs.split_off(1);
+        let heliograph = heliographs.remove(0);
+        Self { names, heliograph, further, authority: authority.file(), synapses, _nginx: nginx, folder }
     }
 
     /// Registers a user of a server.
@@ -71,28 +83,28 @@ impl Network {
     }
 }
 
+/// The first ones have no media of their own.
 fn start_synapses(
     names: &[String],
+    (without_media, change_keys): (usize, &impl Fn(&Path)),
     authority: &Authority,
     folder: &Path,
-    change_keys: &impl Fn(&Path),
 ) -> Vec<Synapse> {
     let start = |(nth, name): (usize, &String)| {
-        let (server_name, folder) = (name.as_str(), folder.join(format!("synapse-{nth}")));
-        let setup = SynapseSetup { server_name, media: nth > 0, authority: &authority.file(), folder };
-        if nth == 0 { Synapse::start_with(&setup, change_keys) } else { Synapse::start(&setup) }
+        let (server_name, folder, media) = (name.as_str(), folder.join(format!("synapse-{nth}")), nth >= without_media);
+        let setup = SynapseSetup { server_name, media, authority: &authority.file(), folder };
+        if media { Synapse::start(&setup) } else { Synapse::start_with(&setup, change_keys) }
     };
     names.iter().enumerate().map(start).collect()
 }
 
-fn sites(names: &[String], synapses: &[Synapse], heliograph: &Deployment) -> Vec<Site> {
+fn sites(names: &[String], synapses: &[Synapse], heliographs: &[Deployment]) -> Vec<Site> {
     assert!(SNIPPET.contains("http://127.0.0.1:8000;"), "the snippet's address has changed: change it here as well");
-    let snippet = SNIPPET.replace("127.0.0.1:8000", &heliograph.address().to_string());
+    let snippet = |heliograph: &Deployment| SNIPPET.replace("127.0.0.1:8000", &heliograph.address().to_string());
     let site = |(nth, (name, synapse)): (usize, (&String, &Synapse))| {
         // Where the snippet says nothing of it.
-        let largest = if nth == 0 { "" } else { "client_max_body_size 50m;\n" };
-        let rest = largest.to_owned() + &Site::location("/", &synapse.address().to_string());
-        Site::named(name, if nth == 0 { snippet.clone() + &rest } else { rest })
+        let of_media = heliographs.get(nth).map_or_else(|| "client_max_body_size 50m;\n".to_owned(), snippet);
+        Site::named(name, of_media + &Site::location("/", &synapse.address().to_string()))
     };
     names.iter().zip(synapses).enumerate().map(site).collect()
 }

@@ -9,6 +9,7 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod act;
 mod binary;
 mod buckets;
 mod client;
@@ -25,14 +26,17 @@ mod ports;
 mod process;
 mod redis;
 mod relay;
+mod scripted;
 mod server;
 mod settings;
 mod shape;
+mod silence;
 mod synapse;
 mod tls;
 mod watch;
 mod wire;
 
+pub use act::{Act, Script, answer, answer_with, head, in_chunks, two_parts, wrapped};
 pub use binary::{as_root, heliograph, installed, node, program, python};
 pub use buckets::{Azurite, Garage, Google};
 pub use client::{Answer, Client};
@@ -49,10 +53,12 @@ pub use ports::free_port;
 pub use process::{Process, eventually, run};
 pub use redis::Redis;
 pub use relay::Relay;
+pub use scripted::{Entrance, ScriptedOrigin};
 pub use server::{Request, Server, answer_json};
 pub use settings::Settings;
 pub use shape::Shape;
+pub use silence::Silence;
 pub use synapse::{PASSWORD, Synapse, SynapseSetup};
-pub use tls::Authority;
+pub use tls::{Authority, Identity};
 pub use watch::Watch;
 pub use wire::Wire;

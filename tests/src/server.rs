@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
@@ -75,15 +75,21 @@ async fn accept(listener: TcpListener, play: Play) {
 }
 
 async fn converse(mut stream: TcpStream, play: Play) {
+    if let Some(request) = read_request(&mut stream).await {
+        play(request, stream).await;
+    }
+}
+
+/// The head of the next request; `None` if the other side leaves before its end.
+pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Request> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        let Ok(byte) = stream.read_u8().await else { return };
-        head.push(byte);
+        head.push(stream.read_u8().await.ok()?);
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let mut lines = head.trim_end().split("\r\n").map(str::to_owned);
     let line = lines.next().unwrap_or_default();
-    play(Request { line, headers: lines.collect() }, stream).await;
+    Some(Request { line, headers: lines.collect() })
 }
 
 /// Writes a whole JSON answer and closes; `headers` end with a line break each.

@@ -30,7 +30,7 @@ pub struct SynapseSetup<'a> {
 /// A running Synapse.
 #[derive(Debug)]
 pub struct Synapse {
-    _process: Process,
+    process: Process,
     address: SocketAddr,
     folder: PathBuf,
 }
@@ -57,7 +57,7 @@ impl Synapse {
         let mut command = command(&config);
         let process =
             Process::spawn("synapse", command.env("SSL_CERT_FILE", setup.authority), folder.join("output.log"));
-        Self { _process: process, address, folder }
+        Self { process, address, folder }
     }
 
     /// Waits until it answers.
@@ -72,6 +72,11 @@ impl Synapse {
     /// Where it answers without TLS.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its one process.
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     /// Its own signing key.
@@ -120,6 +125,10 @@ fn configuration(setup: &SynapseSetup<'_>, address: SocketAddr) -> serde_json::V
         "log_config": file("log.yaml"),
         "signing_key_path": file("signing.key"),
         "media_store_path": file("media"),
+        // Its usual limits are below what is measured.
+        "max_upload_size": "200M",
+        "remote_media_download_per_second": "1G",
+        "remote_media_download_burst_count": "10G",
         "enable_media_repo": setup.media,
         "enable_registration": true,
         "enable_registration_without_verification": true,

@@ -101,7 +101,7 @@ impl Asker {
         if let Some(media) = &media {
             match self.ask_at(question, media).await {
                 Err(error) if error.is_unanswered => {
-                    let reason = error.reason.as_ref().unwrap_or(&error.failure.message);
+                    let reason = error.reason.as_deref().unwrap_or(&error.failure.message);
                     tracing::info!(%origin, media_server = %media.name(), reason, "a media server does not work");
                     self.discovery.shun_media_server(origin);
                 }

@@ -49,7 +49,7 @@ pub(crate) struct FetchError {
     pub(crate) failure: Failure,
     pub(crate) blame: Blame,
     /// What the failure does not say; for the log alone.
-    pub(crate) reason: Option<String>,
+    pub(crate) reason: Option<Box<str>>,
     /// Whether no Matrix server answered: another one, if there is one, may be asked.
     pub(crate) is_unanswered: bool,
 }
@@ -61,14 +61,14 @@ impl FetchError {
 
     /// The origin cannot be reached, or does not answer.
     pub(crate) fn origin(reason: impl Into<String>) -> Self {
-        let reason = Some(reason.into());
+        let reason = Some(reason.into().into());
         Self { reason, ..Self::new(Blame::Origin, ErrorCode::BadGateway, OUT_OF_REACH) }.unanswered()
     }
 
     /// The origin began to answer and did not come to an end. That may be this medium alone;
     /// an origin that is gone is noticed at the next question.
     pub(crate) fn broke_off(reason: impl Into<String>) -> Self {
-        let reason = Some(reason.into());
+        let reason = Some(reason.into().into());
         Self { reason, ..Self::nonsense("the other server broke off its answer") }.unanswered()
     }
 

@@ -9,6 +9,7 @@ mod dial;
 mod place;
 mod proxy;
 mod request;
+mod whole;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

@@ -136,7 +136,7 @@ mod tests {
         fresh_for(&headers, now).as_secs()
     }
 
-    fn read(document: Value) -> Option<(Option<String>, Option<String>)> {
+    fn read(document: &Value) -> Option<(Option<String>, Option<String>)> {
         let answer = read_document(document.as_object().unwrap(), Duration::ZERO)?;
         let text = |name: Option<ServerName>| name.map(|name| name.to_string());
         Some((text(answer.server), text(answer.media_server)))
@@ -161,7 +161,7 @@ mod tests {
             (json!({"m.server": "127.1"}), None),
             (json!({}), None),
         ] {
-            assert_eq!(read(document.clone()), expected, "{document}");
+            assert_eq!(read(&document), expected, "{document}");
         }
     }
 

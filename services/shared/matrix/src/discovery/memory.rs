@@ -83,9 +83,9 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
-    fn answer(server: Option<&str>, fresh_for: Duration) -> Option<Answer> {
+    fn answer(server: Option<&str>, fresh_for: Duration) -> Answer {
         let media_server = Some("m".parse().unwrap());
-        Some(Answer { server: server.map(|name| name.parse().unwrap()), media_server, fresh_for })
+        Answer { server: server.map(|name| name.parse().unwrap()), media_server, fresh_for }
     }
 
     fn believed_for(entry: &Remembered, now: Timestamp) -> Duration {
@@ -95,10 +95,10 @@ mod tests {
     #[test]
     fn no_luck_makes_an_answer_last_longer_than_the_longest() {
         for luck in [0.0, 0.5, 1.0] {
-            let longest = next_entry(None, answer(Some("a"), LONGEST), NOW, luck);
+            let longest = next_entry(None, Some(answer(Some("a"), LONGEST)), NOW, luck);
             assert!(believed_for(&longest, NOW) <= LONGEST && believed_for(&longest, NOW) >= LONGEST.mul_f64(0.89));
         }
-        let day = next_entry(None, answer(Some("a"), LONGEST / 2), NOW, 1.0);
+        let day = next_entry(None, Some(answer(Some("a"), LONGEST / 2)), NOW, 1.0);
         assert_eq!(believed_for(&day, NOW).as_secs(), (LONGEST / 2).mul_f64(1.1).as_secs());
     }
 
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_good_answer_outlives_failures_for_a_while() {
-        let good = next_entry(None, answer(Some("a"), LONGEST), NOW, 0.5);
+        let good = next_entry(None, Some(answer(Some("a"), LONGEST)), NOW, 0.5);
         let soon = good.believed_until + Duration::from_mins(1);
 
         let kept = next_entry(Some(&good), None, soon, 0.5);
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_document_for_media_alone_is_a_failure_for_the_rest() {
-        let entry = next_entry(None, answer(None, LONGEST), NOW, 0.5);
+        let entry = next_entry(None, Some(answer(None, LONGEST)), NOW, 0.5);
 
         assert_eq!(entry.delegate, None);
         assert!(entry.media_server.is_some() && believed_for(&entry, NOW) <= LONGEST_FAILURE);

@@ -45,9 +45,8 @@ pub(crate) struct Place {
 /// Where federation is spoken with the server that is called `host` and `port`, best first;
 /// there is at least one.
 pub(crate) async fn find_places(lookup: &dyn Lookup, host: Host, port: Option<u16>) -> Result<Vec<Place>, LookupError> {
-    let name = match (&host, port) {
-        (Host::Name(name), None) => name,
-        _ => return Ok(vec![Place { host, port: port.unwrap_or(DEFAULT_PORT) }]),
+    let (Host::Name(name), None) = (&host, port) else {
+        return Ok(vec![Place { host, port: port.unwrap_or(DEFAULT_PORT) }]);
     };
     let places = read_places(find_services(lookup, name).await?);
     Ok(if places.is_empty() { vec![Place { host, port: DEFAULT_PORT }] } else { places })

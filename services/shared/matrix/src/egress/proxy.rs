@@ -1,6 +1,6 @@
 //! The proxy through which everything goes, if one is set.
 
-use std::net::SocketAddr;
+use std::{borrow::Cow, net::SocketAddr};
 
 use ::base64::{Engine, engine::general_purpose::STANDARD};
 use heliograph_types::Secret;
@@ -49,7 +49,7 @@ impl Proxy {
         };
         let port = url.port().unwrap_or(default_port);
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("it has no host"))?;
-        let decode = |text: &str| percent_decode_str(text).decode_utf8().map(|text| text.into_owned());
+        let decode = |text: &str| percent_decode_str(text).decode_utf8().map(Cow::into_owned);
         let user = decode(url.username()).map_err(|_| bad("it has a user that is not UTF-8"))?;
         let password = decode(url.password().unwrap_or_default());
         let password = password.map_err(|_| bad("it has a password that is not UTF-8"))?;

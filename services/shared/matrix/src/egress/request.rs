@@ -10,7 +10,7 @@ use http::{
 use http_body_util::Full;
 use reqwest::{Body, Response};
 
-use super::{Pool, dial::ConnectError};
+use super::{Pool, dial::ConnectError, whole::Whole};
 use crate::{Refused, client::NAME};
 
 /// Why a request has no answer.
@@ -40,7 +40,7 @@ pub enum SendError {
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request {
     pool: Pool,
-    request: HttpRequest<Full<Bytes>>,
+    inner: HttpRequest<Full<Bytes>>,
     invalid: Option<HeaderName>,
 }
 
@@ -57,7 +57,7 @@ impl Request {
         if has_body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        Self { pool: pool.clone(), request, invalid: None }
+        Self { pool: pool.clone(), inner: request, invalid: None }
     }
 
     /// With this header.
@@ -65,7 +65,7 @@ impl Request {
         match HeaderValue::from_str(value) {
             Ok(mut value) => {
                 value.set_sensitive(name == AUTHORIZATION);
-                self.request.headers_mut().insert(name, value);
+                self.inner.headers_mut().insert(name, value);
             }
             Err(_) => self.invalid = Some(name),
         }
@@ -74,7 +74,7 @@ impl Request {
 
     /// With these headers.
     pub fn headers(mut self, headers: &HeaderMap) -> Self {
-        self.request.headers_mut().extend(headers.clone());
+        self.inner.headers_mut().extend(headers.clone());
         self
     }
 
@@ -83,11 +83,12 @@ impl Request {
         if let Some(name) = self.invalid {
             return Err(SendError::InvalidHeader(name));
         }
-        let response = self.pool.request(self.request).await.map_err(|error| read_error(&error))?;
+        let response = self.pool.request(self.inner).await.map_err(|error| read_error(&error))?;
         if response.status().is_success() && is_encoded(response.headers()) {
             return Err(SendError::Encoded);
         }
-        Ok(response.map(Body::wrap).into())
+        let version = response.version();
+        Ok(response.map(|body| Body::wrap(Whole::new(body, version))).into())
     }
 }
 
