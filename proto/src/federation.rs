@@ -10,7 +10,9 @@ use tonic::{Request, Response, Status};
 use url::Url;
 
 use crate::{
+    follow::RemoteHead,
     link::{Connection, Link},
+    resume,
     status::{missing, parse, to_failure, to_status},
     wire::federation as wire,
 };
@@ -118,11 +120,32 @@ pub trait FederationService: Send + Sync + 'static {
     async fn locate(&self, server_name: &ServerName) -> Result<Url, Failure>;
 }
 
+impl From<&Fetch> for wire::FetchRequest {
+    fn from(Fetch { tenant, mxc, timeout, for_thumbnail }: &Fetch) -> Self {
+        Self {
+            tenant: tenant.to_string(),
+            mxc: mxc.to_string(),
+            timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+            for_thumbnail: *for_thumbnail,
+        }
+    }
+}
+
+impl TryFrom<wire::FetchRequest> for Fetch {
+    type Error = Status;
+
+    fn try_from(message: wire::FetchRequest) -> Result<Self, Status> {
+        let wire::FetchRequest { tenant, mxc, timeout_ms, for_thumbnail } = message;
+        let timeout = Duration::from_millis(timeout_ms);
+        Ok(Self { tenant: parse(&tenant)?, mxc: parse(&mxc)?, timeout, for_thumbnail })
+    }
+}
+
 /// Far below what a gRPC message may have (4 MiB), with room for the wrapping.
 const MOST_CHUNK_BYTES: usize = 1 << 20;
 
 /// Pieces that fit into a message, however large the chunk is that a service gives out.
-fn split(chunk: Result<Bytes, Failure>) -> impl Iterator<Item = Result<Bytes, Failure>> {
+pub(crate) fn split<E>(chunk: Result<Bytes, E>) -> impl Iterator<Item = Result<Bytes, E>> {
     let mut rest = Some(chunk);
     std::iter::from_fn(move || match rest.take()? {
         Ok(mut chunk) if chunk.len() > MOST_CHUNK_BYTES => {
@@ -151,17 +174,11 @@ impl wire::federation_service_server::FederationService for GrpcFederationServer
     type FetchStream = Pin<Box<dyn Stream<Item = Result<wire::FetchResponse, Status>> + Send>>;
 
     async fn fetch(&self, request: Request<wire::FetchRequest>) -> Result<Response<Self::FetchStream>, Status> {
-        let wire::FetchRequest { tenant, mxc, timeout_ms, for_thumbnail } = request.into_inner();
-        let timeout = Duration::from_millis(timeout_ms);
-        let request = Fetch { tenant: parse(&tenant)?, mxc: parse(&mxc)?, timeout, for_thumbnail };
-        let media = self.0.fetch(request).await.map_err(to_status)?;
-        let head = wire::FetchHead {
-            content_type: media.content_type.to_string(),
-            file_name: media.file_name.map(|name| name.to_string()),
-            size_bytes: media.size_bytes,
-        };
+        let media = self.0.fetch(request.into_inner().try_into()?).await.map_err(to_status)?;
+        let RemoteMedia { content_type, file_name, size_bytes, body } = media;
+        let head = RemoteHead { content_type, file_name, size_bytes }.into();
         let head = stream::once(async { Ok(wire::fetch_response::Event::Head(head)) });
-        let chunks = media.body.flat_map(|chunk| stream::iter(split(chunk)));
+        let chunks = body.flat_map(|chunk| stream::iter(split(chunk)));
         let chunks = chunks.map(|chunk| chunk.map(wire::fetch_response::Event::Chunk).map_err(to_status));
         let events = head.chain(chunks).map(|event| event.map(|event| wire::FetchResponse { event: Some(event) }));
         Ok(Response::new(Box::pin(events)))
@@ -217,28 +234,8 @@ impl GrpcFederationClient {
 
 #[async_trait]
 impl FederationService for GrpcFederationClient {
-    async fn fetch(&self, Fetch { tenant, mxc, timeout, for_thumbnail }: Fetch) -> Result<RemoteMedia, Failure> {
-        let message = wire::FetchRequest {
-            tenant: tenant.to_string(),
-            mxc: mxc.to_string(),
-            timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
-            for_thumbnail,
-        };
-        let mut events = self.0.clone().fetch(message).await.map_err(to_failure)?.into_inner();
-        let first = events.message().await.map_err(to_failure)?;
-        let Some(wire::fetch_response::Event::Head(head)) = first.and_then(|message| message.event) else {
-            return Err(to_failure(missing("head")));
-        };
-        let body = events.map(|event| match event.map_err(to_failure)?.event {
-            Some(wire::fetch_response::Event::Chunk(chunk)) => Ok(chunk),
-            _ => Err(to_failure(missing("chunk"))),
-        });
-        Ok(RemoteMedia {
-            content_type: parse(&head.content_type).map_err(to_failure)?,
-            file_name: head.file_name.as_deref().and_then(FileName::new),
-            size_bytes: head.size_bytes,
-            body: Box::pin(body),
-        })
+    async fn fetch(&self, request: Fetch) -> Result<RemoteMedia, Failure> {
+        resume::fetch(self.0.clone(), request).await
     }
 
     async fn fetch_thumbnail(&self, FetchThumbnail { tenant, mxc, spec }: FetchThumbnail) -> Result<Bytes, Failure> {
@@ -291,7 +288,7 @@ mod tests {
         ] {
             let content: Bytes = (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect();
 
-            let pieces: Vec<Bytes> = split(Ok(content.clone())).map(Result::unwrap).collect();
+            let pieces: Vec<Bytes> = split(Ok::<_, Failure>(content.clone())).map(Result::unwrap).collect();
 
             assert_eq!(pieces.iter().map(Bytes::len).collect::<Vec<_>>(), expected);
             assert!(pieces.concat() == content);

@@ -5,7 +5,10 @@
 //! here (`Grpc…Server`, `Grpc…Client`) parse once, at the edge.
 
 mod federation;
+mod follow;
 mod link;
+mod resume;
+mod seam;
 mod status;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -16,7 +19,12 @@ pub use federation::{
     FederationService, Fetch, FetchThumbnail, FindKey, FoundKey, GrpcFederationClient, GrpcFederationServer,
     MOST_FOREIGN_BYTES, MediaBody, RemoteMedia,
 };
+pub use follow::{
+    FetchPeer, FollowError, Followed, Following, GrpcFetchPeerClient, GrpcFetchPeerServer, RemoteHead, StoredCopy,
+};
 pub use link::Link;
+pub use seam::{Differs, Seam};
+pub use status::leaving;
 pub use thumbnail::{
     Describe, Description, GrpcThumbnailClient, GrpcThumbnailServer, MOST_THUMBNAIL_BYTES, Remake, Render, Thumbnail,
     ThumbnailService,

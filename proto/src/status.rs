@@ -32,8 +32,17 @@ const fn grpc_code(code: ErrorCode) -> Code {
     }
 }
 
+/// Why an instance that ends gives up what it does. Who asked over gRPC learns of it as of a
+/// broken connection: another instance can do it.
+pub fn leaving() -> Failure {
+    Failure::unavailable("this instance ends")
+}
+
 /// What the server sends for a failure.
 pub(crate) fn to_status(failure: Failure) -> Status {
+    if failure == leaving() {
+        return Status::unavailable(failure.message);
+    }
     let mut status = Status::new(grpc_code(failure.code), failure.message);
     let metadata = status.metadata_mut();
     if let Ok(code) = failure.code.to_string().parse() {
@@ -49,6 +58,11 @@ pub(crate) fn to_status(failure: Failure) -> Status {
         metadata.insert(CAN_UPGRADE, MetadataValue::from_static(if can_upgrade { "true" } else { "false" }));
     }
     status
+}
+
+/// Whether a service of ours has said this, and not the transport.
+pub(crate) fn is_told(status: &Status) -> bool {
+    status.metadata().contains_key(CODE)
 }
 
 /// What the client makes of a status. One without our code comes from the transport: the
@@ -108,6 +122,12 @@ mod tests {
 
             assert_eq!(to_failure(to_status(failure.clone())), failure);
         }
+    }
+
+    #[test]
+    fn an_instance_that_ends_is_as_good_as_gone() {
+        assert!(!is_told(&to_status(leaving())));
+        assert!(is_told(&to_status(Failure::unavailable("the store is full"))));
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! For tests: the same service in this process or behind a real gRPC connection, so that
 //! one suite can be run over both.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{service::Routes, transport::Server};
 
 use crate::{
-    FederationService, GrpcFederationClient, GrpcFederationServer, GrpcThumbnailClient, GrpcThumbnailServer,
-    GrpcUploadClient, GrpcUploadServer, Link, ThumbnailService, UploadService,
+    FederationService, FetchPeer, GrpcFederationClient, GrpcFederationServer, GrpcFetchPeerServer, GrpcThumbnailClient,
+    GrpcThumbnailServer, GrpcUploadClient, GrpcUploadServer, Link, ThumbnailService, UploadService,
 };
 
 /// How a service is reached.
@@ -49,6 +49,13 @@ impl Way {
             }
         }
     }
+}
+
+/// Serves what instances follow, until the runtime ends.
+pub async fn serve_peer(listener: std::net::TcpListener, peer: Arc<dyn FetchPeer>) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let server = Server::builder().add_service(GrpcFetchPeerServer::new(peer));
+    server.serve_with_incoming(TcpListenerStream::new(listener)).await.map_err(io::Error::other)
 }
 
 /// Runs until the test's runtime ends.

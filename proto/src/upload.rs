@@ -3,7 +3,9 @@
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use heliograph_types::{ContentType, Failure, FileName, MediaId, Mxc, ServerName, StoreName, Timestamp, UserId};
+use prost::Message;
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -136,6 +138,17 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// It in bytes, for who takes the upload over.
+    pub fn to_bytes(&self) -> Bytes {
+        wire::Ticket::from(self.clone()).encode_to_vec().into()
+    }
+
+    /// A ticket from such bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Failure> {
+        let ticket = wire::Ticket::decode(bytes).map_err(|error| Failure::internal(error.to_string()))?;
+        Some(ticket).try_into_ticket().map_err(to_failure)
+    }
+
     /// How often to tell of progress, so that one report may be lost.
     pub fn report_every(&self) -> Duration {
         self.idle_timeout / 3

@@ -47,7 +47,8 @@ async fn the_settings_in_the_readme_are_good() {
         // The first is what every other one is added to.
         let settings = if *block == blocks[0] { here(block) } else { here(&blocks[0]) + block };
         let roles = match block {
-            block if block.contains("[cluster]") => &["api", "federation"][..],
+            block if block.contains("advertise_url") => &["serve"][..],
+            block if block.contains("[cluster]") => &["api", "federation"],
             block if block.contains("[edge]") => &["edge"],
             _ => &["serve"],
         };

@@ -1,6 +1,6 @@
 //! Copies of remote media go when nobody reads them or there is no room, and come again.
 
-use heliograph_tests::{Answer, Client, Deployment, Origin, Setup, Shape, both_shapes, eventually, jpeg};
+use heliograph_tests::{Answer, Client, Deployment, Origin, Setup, Shape, both_shapes, eventually, free_port, jpeg};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -151,7 +151,8 @@ both_shapes! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_instances_evict_together() {
     let (mut deployment, origin) = start(Shape::Four, &[("unused_for", "8s".into())]).await;
-    deployment.start_uploads().await;
+    let calls = format!("127.0.0.1:{}", free_port());
+    deployment.start_second("uploads", &[("cluster", "grpc_listen", &calls)]).await;
     let there = Client::plain(deployment.start_api().await, "bob-token");
     let here = deployment.bob();
     let names: Vec<String> = (0..12).map(|n| n.to_string()).collect();

@@ -267,6 +267,12 @@ impl Deployment {
         self.roles[self.front()].settings.find(section, key).cloned()
     }
 
+    /// A setting of the first process of a role, which must be set, to a text.
+    pub fn setting_of(&self, name: &str, section: &str, key: &str) -> String {
+        let role = self.roles.iter().find(|role| role.name == name).unwrap();
+        role.settings.find(section, key).unwrap().as_str().unwrap().to_owned()
+    }
+
     /// Changes a setting of the processes that are started from now on.
     pub fn change(&mut self, section: &str, key: &str, value: impl Into<Value>) {
         let value = value.into();
@@ -277,29 +283,32 @@ impl Deployment {
 
     /// Starts one more process that answers HTTP, beside the one of the four; gives its address.
     pub async fn start_api(&mut self) -> SocketAddr {
-        let first = &self.roles[self.front()];
-        assert!(first.name == "api", "only what shares its state can be there twice");
-        let (health, file) = (SocketAddr::from(([127, 0, 0, 1], free_port())), format!("api-{}", self.roles.len()));
+        self.start_second("api", &[]).await
+    }
+
+    /// Starts a second process of a role of the four, with settings of its own; gives the
+    /// address of its health.
+    pub async fn start_second(&mut self, name: &'static str, own: &[(&str, &str, &str)]) -> SocketAddr {
+        assert!(self.shape == Shape::Four, "only what shares its state can be there twice");
+        let first = self.roles.iter().find(|role| role.name == name).unwrap();
+        let (health, file) = (SocketAddr::from(([127, 0, 0, 1], free_port())), format!("{name}-{}", self.roles.len()));
         let mut settings = first.settings.clone();
-        settings.set("api", "listen", health.to_string());
+        let (section, key) = if serves_http(name) { ("api", "listen") } else { ("cluster", "health_listen") };
+        settings.set(section, key, health.to_string());
         settings.set("data", "folder", self.folder.path().join(format!("data-{file}")).to_str().unwrap());
-        let role = Role { name: "api", file, settings, health };
-        self.roles.push(role);
+        for (section, key, value) in own {
+            settings.set(section, key, *value);
+        }
+        self.roles.push(Role { name, file, settings, health });
         self.start().await;
         health
     }
 
-    /// Starts one more orchestrator beside that of the four. Nobody calls it: it does what is done
-    /// in the background.
-    pub async fn start_uploads(&mut self) {
-        let first = self.roles.iter().find(|role| role.name == "uploads").unwrap();
-        let (health, file) = (SocketAddr::from(([127, 0, 0, 1], free_port())), format!("uploads-{}", self.roles.len()));
-        let mut settings = first.settings.clone();
-        settings.set("cluster", "health_listen", health.to_string());
-        settings.set("cluster", "grpc_listen", format!("127.0.0.1:{}", free_port()));
-        settings.set("data", "folder", self.folder.path().join(format!("data-{file}")).to_str().unwrap());
-        self.roles.push(Role { name: "uploads", file, settings, health });
-        self.start().await;
+    /// The process that was started as this one: those of the four first, in the order of
+    /// `health_addresses`.
+    pub fn process(&mut self, health: SocketAddr) -> &mut Process {
+        let place = self.roles.iter().position(|role| role.health == health).unwrap();
+        &mut self.processes[place]
     }
 
     /// The place of the first process that answers HTTP.

@@ -13,15 +13,17 @@ use std::{
 
 use heliograph_blobs::{BlobStore, BlobWriter, Key, Observed, Observer};
 use heliograph_catalog::{Catalog, MediaRecord};
-use heliograph_proto::{Begin, Commit, Fetch, Target, Ticket, UploadService};
+use heliograph_proto::{Begin, Commit, Fetch, Target, Ticket, UploadService, leaving};
 use heliograph_types::{ErrorCode, Failure, Mxc};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     ask::Asker,
+    cluster::{Claim, Cluster},
     content::Content,
     flight::{Head, Pilot, Stored},
+    journey::Lead,
     metrics,
     phase::Phase,
     resume::Transfer,
@@ -39,6 +41,8 @@ pub(crate) struct Fetcher {
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) uploads: Arc<dyn UploadService>,
+    /// The other instances, if there may be any.
+    pub(crate) cluster: Option<Cluster>,
     pub(crate) fetch_timeout: Duration,
     pub(crate) shutdown: CancellationToken,
 }
@@ -52,20 +56,27 @@ enum Turn {
 }
 
 impl Fetcher {
-    /// Fetches; tells `pilot` of head and pieces, and answers where it is stored.
-    pub(crate) async fn run(&self, request: &Fetch, pilot: &Pilot) -> Result<Stored, FetchError> {
-        let deadline = Instant::now() + self.fetch_timeout;
+    /// Asks the origin; tells `pilot` of head and pieces, and answers where it is stored.
+    pub(crate) async fn fetch(&self, request: &Fetch, pilot: &Pilot, lead: &Lead<'_>) -> Result<Stored, FetchError> {
+        // After the claim: whoever had it before may have made the copy.
         if let Some(record) = self.find_copy(&request.mxc).await? {
             return serve_copy(&record, pilot);
         }
-        let content = self.bounded(deadline, origin_is_late, self.asker.open(request)).await?;
-        let declared_bytes = content.head.size_bytes;
-        let mut content = Some(content);
-        let turn = self.take_turn(&request.mxc, declared_bytes, &mut content);
-        match self.bounded(deadline, others_are_late, turn).await? {
+        if lead.is_successor {
+            tracing::info!(mxc = %request.mxc, "a fetch that another instance did not finish is taken over");
+        }
+        metrics::turn(if lead.is_successor { "taken_over" } else { "led" });
+        // A successor may have to wait for its ticket: it asks the origin when that is there.
+        let mut content = None;
+        if !lead.is_successor {
+            content = Some(self.bounded(lead, origin_is_late, self.asker.open(request)).await?);
+        }
+        let declared_bytes = content.as_ref().and_then(|content| content.head.size_bytes);
+        let turn = self.take_turn(&request.mxc, declared_bytes, &mut content, lead.claim);
+        match self.bounded(lead, others_are_late, turn).await? {
             Turn::Copied(record) => serve_copy(&record, pilot),
             Turn::Ours { ticket, has_waited } => {
-                let result = self.fill(request, &ticket, content.filter(|_| !has_waited), pilot, deadline).await;
+                let result = self.fill(request, &ticket, content.filter(|_| !has_waited), pilot, lead).await;
                 if result.is_err() {
                     self.abort(&ticket).await;
                 }
@@ -74,50 +85,71 @@ impl Fetcher {
         }
     }
 
-    async fn find_copy(&self, mxc: &Mxc) -> Result<Option<Arc<MediaRecord>>, FetchError> {
+    pub(crate) async fn find_copy(&self, mxc: &Mxc) -> Result<Option<Arc<MediaRecord>>, FetchError> {
         self.catalog.find(mxc).await.map_err(FetchError::ours)
     }
 
-    /// Until `deadline` or shutdown, whatever comes first. `late` says whose fault it is.
-    async fn bounded<T>(
+    /// Until the deadline, shutdown, or a take-over, whatever comes first. `late` says whose
+    /// fault it is.
+    pub(crate) async fn bounded<T>(
         &self,
-        deadline: Instant,
+        lead: &Lead<'_>,
         late: fn() -> FetchError,
         work: impl Future<Output = Result<T, FetchError>>,
     ) -> Result<T, FetchError> {
         tokio::select! {
-            result = timeout_at(deadline, work) => result.unwrap_or_else(|_| Err(late())),
-            () = self.shutdown.cancelled() => Err(FetchError::ours(Failure::unavailable("shutting down"))),
+            result = timeout_at(lead.deadline, work) => result.unwrap_or_else(|_| Err(late())),
+            () = self.shutdown.cancelled() => Err(FetchError::ours(leaving())),
+            () = lead.lost() => Err(FetchError::ours(Failure::unavailable("another instance has taken over"))),
         }
     }
 
     /// Asks for admission. While another instance makes the copy, waits for it, and takes
-    /// over if it gives up; the origin's answer is let go meanwhile.
+    /// over if it gives up; the origin's answer is let go meanwhile, unless the fetch is ours.
     async fn take_turn(
         &self,
         mxc: &Mxc,
         declared_bytes: Option<u64>,
         content: &mut Option<Content>,
+        claim: Option<&Claim<'_>>,
     ) -> Result<Turn, FetchError> {
         let mut has_waited = false;
         loop {
             let begin = Begin { target: Target::Remote(mxc.clone()), uploader: None, declared_bytes, store: None };
             match self.uploads.begin(begin).await {
-                Ok(ticket) => return Ok(Turn::Ours { ticket, has_waited }),
+                Ok(ticket) => {
+                    if let Some(claim) = claim {
+                        claim.note_ticket(&ticket);
+                    }
+                    return Ok(Turn::Ours { ticket, has_waited });
+                }
                 Err(failure) if failure.code == ErrorCode::CannotOverwriteMedia => {}
                 Err(failure) if failure.code == ErrorCode::TooLarge => return Err(FetchError::too_large()),
                 Err(failure) => return Err(FetchError::ours(failure)),
             }
-            (*content, has_waited) = (None, true);
-            if let Some(record) = self.wait_for_copy(mxc).await? {
+            if let Some(claim) = claim {
+                self.remove_predecessor(claim).await;
+            } else {
+                (*content, has_waited) = (None, true);
+            }
+            if let Some(record) = self.wait_for_copy(mxc, claim.is_some()).await? {
                 return Ok(Turn::Copied(record));
             }
         }
     }
 
-    async fn wait_for_copy(&self, mxc: &Mxc) -> Result<Option<Arc<MediaRecord>>, FetchError> {
+    /// Gives up the upload of an instance that has lost the claim to us.
+    async fn remove_predecessor(&self, claim: &Claim<'_>) {
+        if let Some(ticket) = claim.find_ticket_before().await {
+            tracing::info!(mxc = %ticket.mxc, "what another instance has begun to store is given up");
+            self.abort(&ticket).await;
+        }
+    }
+
+    /// Waits for the copy of another instance; shortly, if its fetch is ours by now.
+    async fn wait_for_copy(&self, mxc: &Mxc, is_ours: bool) -> Result<Option<Arc<MediaRecord>>, FetchError> {
         const LOOKS_BETWEEN_TRIES: usize = 8;
-        for _ in 0..LOOKS_BETWEEN_TRIES {
+        for _ in 0..if is_ours { 1 } else { LOOKS_BETWEEN_TRIES } {
             if let Some(record) = self.find_copy(mxc).await? {
                 return Ok(Some(record));
             }
@@ -133,16 +165,16 @@ impl Fetcher {
         ticket: &Ticket,
         content: Option<Content>,
         pilot: &Pilot,
-        deadline: Instant,
+        lead: &Lead<'_>,
     ) -> Result<Stored, FetchError> {
         let mut content = match content {
             Some(content) => content,
-            None => self.bounded(deadline, origin_is_late, self.asker.open(request)).await?,
+            None => self.bounded(lead, origin_is_late, self.asker.open(request)).await?,
         };
         content.limit(ticket.max_bytes)?;
         let key = Key::new(ticket.blob.as_str()).map_err(FetchError::ours)?;
         let mut writer = self.blobs.begin(&key).await.map_err(FetchError::ours)?;
-        pilot.head(content.head.clone());
+        pilot.head(content.head.clone())?;
         let (arrived, head) = (AtomicU64::new(0), content.head.clone());
         let mut transfer = Transfer::new(&self.asker, request, content);
         let copy = async {
@@ -151,7 +183,7 @@ impl Fetcher {
                 given_up = self.report(ticket, &arrived) => Err(given_up),
             }
         };
-        let copied = match self.bounded(deadline, media_is_late, copy).await {
+        let copied = match self.bounded(lead, media_is_late, copy).await {
             Ok(copied) => copied,
             Err(error) => {
                 writer.abort().await;
@@ -167,6 +199,7 @@ impl Fetcher {
         finished.map_err(FetchError::ours)?;
         let size_bytes = copied.size_bytes;
         self.commit(to_commit(copied, ticket, head)).await?;
+        metrics::fetched(size_bytes);
         Ok(Stored { key: self.place_of(&request.mxc, key).await, size_bytes })
     }
 
@@ -219,10 +252,11 @@ async fn copy(
     let mut observer = Observer::default();
     while let Some(piece) = transfer.next().await? {
         observer.observe(&piece);
-        pilot.piece(piece.clone());
+        pilot.piece(piece.clone())?;
         writer.write(piece).await.map_err(FetchError::ours)?;
         arrived.store(observer.size_bytes(), Ordering::Relaxed);
     }
+    pilot.finish()?;
     Ok(observer.finish())
 }
 
@@ -245,14 +279,16 @@ fn media_is_late() -> FetchError {
     Phase::Total.late()
 }
 
-fn serve_copy(record: &MediaRecord, pilot: &Pilot) -> Result<Stored, FetchError> {
+pub(crate) fn serve_copy(record: &MediaRecord, pilot: &Pilot) -> Result<Stored, FetchError> {
     let key = record.blob_key().map_err(FetchError::ours)?;
     pilot.head(Head {
         content_type: record.content_type.clone(),
         file_name: record.file_name.clone(),
         size_bytes: Some(record.size_bytes),
-    });
-    Ok(Stored { key, size_bytes: record.size_bytes })
+    })?;
+    let stored = Stored { key, size_bytes: record.size_bytes };
+    pilot.check_whole(&stored)?;
+    Ok(stored)
 }
 
 fn to_commit(observed: Observed, ticket: &Ticket, head: Head) -> Commit {

@@ -4,13 +4,17 @@
 //! late or slow, waits for the commit and goes on in the stored blob. So nobody slows the
 //! fetch down and nobody makes it grow.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use heliograph_blobs::{BlobStore, Key};
-use heliograph_proto::{Fetch, MediaBody, RemoteMedia};
-use heliograph_types::{ContentType, ErrorCode, Failure, FileName};
+use heliograph_proto::{Differs, Fetch, MediaBody, RemoteHead, RemoteMedia, Seam};
+use heliograph_types::{ErrorCode, Failure};
 use tokio::{sync::watch, time::timeout};
 
 /// Bytes kept in memory per fetch.
@@ -19,12 +23,7 @@ const WINDOW_BYTES: usize = 4 << 20;
 const PIECE_COST: usize = 160;
 
 /// What the origin says of the content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) content_type: ContentType,
-    pub(crate) file_name: Option<FileName>,
-    pub(crate) size_bytes: Option<u64>,
-}
+pub(crate) type Head = RemoteHead;
 
 /// Where the content is after the commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +33,11 @@ pub(crate) struct Stored {
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(crate) struct State {
     /// False while it waits for its turn.
     has_begun: bool,
+    /// Whether this instance is the one that asks the origin.
+    leads: bool,
     head: Option<Head>,
     /// Pieces with the offset of each, without gaps.
     window: VecDeque<(u64, Bytes)>,
@@ -46,11 +47,11 @@ struct State {
 }
 
 /// What a reader does next.
-enum Step {
+pub(crate) enum Step {
     Take(Bytes),
     Open(Stored),
     Wait,
-    End(Result<(), Failure>),
+    End(Result<Stored, Failure>),
 }
 
 impl State {
@@ -74,12 +75,26 @@ impl State {
         (skip < piece.len()).then(|| piece.slice(skip..))
     }
 
-    fn step(&self, offset: u64) -> Step {
+    /// Whether other instances may follow: nobody follows one that follows another.
+    pub(crate) fn can_be_followed(&self) -> bool {
+        self.leads || matches!(self.end, Some(Ok(_)))
+    }
+
+    /// The head, or why there will be none.
+    pub(crate) fn find_head(&self) -> Option<Result<Head, Failure>> {
+        match (&self.head, &self.end) {
+            (_, Some(Err(failure))) => Some(Err(failure.clone())),
+            (Some(head), _) => Some(Ok(head.clone())),
+            (None, _) => None,
+        }
+    }
+
+    pub(crate) fn step(&self, offset: u64) -> Step {
         match (self.find_piece(offset), &self.end) {
             (_, Some(Err(failure))) => Step::End(Err(failure.clone())),
             (Some(piece), _) => Step::Take(piece),
             (None, Some(Ok(stored))) if offset < stored.size_bytes => Step::Open(stored.clone()),
-            (None, Some(Ok(_))) => Step::End(Ok(())),
+            (None, Some(Ok(stored))) => Step::End(Ok(stored.clone())),
             (None, None) => Step::Wait,
         }
     }
@@ -87,7 +102,11 @@ impl State {
 
 /// The fetch's end of a flight. Dropped without an end, the flight fails.
 #[derive(Debug)]
-pub(crate) struct Pilot(watch::Sender<State>);
+pub(crate) struct Pilot {
+    state: watch::Sender<State>,
+    /// Where another source goes on, if there may be another.
+    seam: Mutex<Option<Seam>>,
+}
 
 /// A flight, for all who wait for it.
 #[derive(Debug, Clone)]
@@ -102,35 +121,87 @@ pub(crate) struct Flight {
 /// A flight of one who asks so.
 pub(crate) fn take_off(request: &Fetch) -> (Pilot, Flight) {
     let (sender, state) = watch::channel(State::default());
-    (Pilot(sender), Flight { state, wait: request.timeout, for_thumbnail: request.for_thumbnail })
+    let flight = Flight { state, wait: request.timeout, for_thumbnail: request.for_thumbnail };
+    (Pilot { state: sender, seam: Mutex::default() }, flight)
 }
 
 impl Pilot {
     /// It is its turn.
     pub(crate) fn begin(&self) {
-        self.0.send_modify(|state| state.has_begun = true);
+        self.state.send_modify(|state| state.has_begun = true);
     }
 
-    /// The head has arrived: callers can begin to answer.
-    pub(crate) fn head(&self, head: Head) {
-        self.0.send_modify(|state| state.head = Some(head));
+    /// Whether other instances may follow from now on.
+    pub(crate) fn lead(&self, leads: bool) {
+        self.state.send_modify(|state| state.leads = leads);
+    }
+
+    /// What comes from one source may have to go on from another.
+    pub(crate) fn expect_restart(&self) {
+        *self.seam() = Some(Seam::default());
+    }
+
+    /// Another source begins, at the first byte.
+    pub(crate) fn restart(&self) {
+        if let Some(seam) = &mut *self.seam() {
+            seam.restart();
+        }
+    }
+
+    /// The head has arrived: callers can begin to answer. That of another source must say the
+    /// same; of a size that was not told, nothing was said.
+    pub(crate) fn head(&self, head: Head) -> Result<(), Differs> {
+        let mut result = Ok(());
+        self.state.send_if_modified(|state| {
+            let Some(before) = &state.head else {
+                state.head = Some(head);
+                return true;
+            };
+            let same_size = before.size_bytes.is_none_or(|size| head.size_bytes.is_none_or(|now| now == size));
+            if !same_size || before.content_type != head.content_type {
+                result = Err(Differs);
+            }
+            false
+        });
+        result
     }
 
     /// The next bytes have arrived; not empty.
-    pub(crate) fn piece(&self, piece: Bytes) {
-        self.0.send_modify(|state| state.push(piece));
+    pub(crate) fn piece(&self, piece: Bytes) -> Result<(), Differs> {
+        let piece = match &mut *self.seam() {
+            Some(seam) => seam.pass(piece)?,
+            None => piece,
+        };
+        if !piece.is_empty() {
+            self.state.send_modify(|state| state.push(piece));
+        }
+        Ok(())
+    }
+
+    /// All bytes of a source have arrived.
+    pub(crate) fn finish(&self) -> Result<(), Differs> {
+        self.seam().as_ref().map_or(Ok(()), Seam::finish)
+    }
+
+    /// A copy goes on where the pieces end.
+    pub(crate) fn check_whole(&self, stored: &Stored) -> Result<(), Differs> {
+        if stored.size_bytes < self.state.borrow().arrived_bytes { Err(Differs) } else { Ok(()) }
     }
 
     /// How much has come so far.
     pub(crate) fn arrived_bytes(&self) -> u64 {
-        self.0.borrow().arrived_bytes
+        self.state.borrow().arrived_bytes
     }
 
     /// The content is durable, or there is none.
     pub(crate) fn land(&self, end: Result<Stored, Failure>) {
-        self.0.send_modify(|state| {
+        self.state.send_modify(|state| {
             state.end.get_or_insert(end);
         });
+    }
+
+    fn seam(&self) -> MutexGuard<'_, Option<Seam>> {
+        self.seam.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -163,16 +234,17 @@ impl Flight {
     }
 
     async fn wait_for_head(&mut self) -> Result<Head, Failure> {
+        self.until(State::find_head).await.unwrap_or_else(|| Err(crashed()))
+    }
+
+    /// What `look` finds, as soon as it does; `None` if the fetch has vanished.
+    pub(crate) async fn until<T>(&mut self, look: impl Fn(&State) -> Option<T>) -> Option<T> {
         loop {
-            {
-                let state = self.state.borrow_and_update();
-                match (&state.head, &state.end) {
-                    (_, Some(Err(failure))) => return Err(failure.clone()),
-                    (Some(head), _) => return Ok(head.clone()),
-                    (None, _) => {}
-                }
+            let found = look(&self.state.borrow_and_update());
+            if found.is_some() {
+                return found;
             }
-            self.state.changed().await.map_err(|_| crashed())?;
+            self.state.changed().await.ok()?;
         }
     }
 
@@ -204,7 +276,7 @@ impl Flight {
                         Ok(Some((rest, (flight, stored.size_bytes, true))))
                     }
                     Step::Wait => Err(crashed()),
-                    Step::End(end) => end.map(|()| None),
+                    Step::End(end) => end.map(|_| None),
                 }
             }
         });
@@ -213,13 +285,8 @@ impl Flight {
 
     /// Never `Wait`.
     async fn next_step(&mut self, offset: u64) -> Result<Step, Failure> {
-        loop {
-            let step = self.state.borrow_and_update().step(offset);
-            if !matches!(step, Step::Wait) {
-                return Ok(step);
-            }
-            self.state.changed().await.map_err(|_| crashed())?;
-        }
+        let step = |state: &State| Some(state.step(offset)).filter(|step| !matches!(step, Step::Wait));
+        self.until(step).await.ok_or_else(crashed)
     }
 }
 
@@ -227,6 +294,7 @@ impl Flight {
 mod tests {
     use super::*;
     use heliograph_blobs::{LocalStore, StorageConfig};
+    use heliograph_types::ContentType;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -259,11 +327,11 @@ mod tests {
     async fn early_and_late_readers_get_the_same_bytes_and_the_end_only_after_the_commit() {
         let (_folder, blobs) = store();
         let (pilot, flight) = take_off(&request(PATIENCE));
-        pilot.head(head());
-        pilot.piece("ab".into());
+        pilot.head(head()).unwrap();
+        pilot.piece("ab".into()).unwrap();
         let mut early = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap();
         assert_eq!(early.body.next().await, Some(Ok("ab".into())));
-        pilot.piece("cd".into());
+        pilot.piece("cd".into()).unwrap();
         let late = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap();
         assert_eq!(early.body.next().await, Some(Ok("cd".into())));
 
@@ -279,8 +347,8 @@ mod tests {
     async fn a_failure_reaches_readers_at_once_and_is_never_a_clean_end() {
         let (_folder, blobs) = store();
         let (pilot, flight) = take_off(&request(PATIENCE));
-        pilot.head(head());
-        pilot.piece("ab".into());
+        pilot.head(head()).unwrap();
+        pilot.piece("ab".into()).unwrap();
         let media = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap();
 
         pilot.land(Err(Failure::new(ErrorCode::BadGateway, "gone")));
@@ -293,7 +361,7 @@ mod tests {
     async fn a_fetch_that_vanishes_is_a_failure() {
         let (_folder, blobs) = store();
         let (pilot, flight) = take_off(&request(PATIENCE));
-        pilot.head(head());
+        pilot.head(head()).unwrap();
         let media = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap();
         let ((), waits_for_head) = (drop(pilot), take_off(&request(PATIENCE)).1);
 
@@ -309,7 +377,7 @@ mod tests {
         let queued = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap_err();
         pilot.begin();
         let begun = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap_err();
-        pilot.head(head());
+        pilot.head(head()).unwrap();
 
         assert_eq!((queued.code, begun.code), (ErrorCode::LimitExceeded, ErrorCode::BadGateway));
         assert!(flight.board(blobs, Duration::ZERO).await.is_ok(), "what is there is not waited for");
@@ -321,13 +389,13 @@ mod tests {
         let content: Vec<u8> = (0..3 * WINDOW_BYTES).map(|at| u8::try_from(at % 251).unwrap()).collect();
         let key = Key::new("blobs/aa/x").unwrap();
         let (pilot, flight) = take_off(&request(PATIENCE));
-        pilot.head(head());
+        pilot.head(head()).unwrap();
         let mut slow = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap();
         let pieces: Vec<Bytes> = content.chunks(100_000).map(Bytes::copy_from_slice).collect();
-        pilot.piece(pieces[0].clone());
+        pilot.piece(pieces[0].clone()).unwrap();
         let mut read = slow.body.next().await.unwrap().unwrap().to_vec();
-        pieces[1..].iter().for_each(|piece| pilot.piece(piece.clone()));
-        assert!(pilot.0.borrow().window_cost <= WINDOW_BYTES);
+        pieces[1..].iter().for_each(|piece| pilot.piece(piece.clone()).unwrap());
+        assert!(pilot.state.borrow().window_cost <= WINDOW_BYTES);
         let late = flight.clone().board(Arc::clone(&blobs), PATIENCE).await.unwrap();
 
         blobs.put(&key, content.clone().into()).await.unwrap();

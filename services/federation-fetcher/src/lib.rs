@@ -7,11 +7,13 @@ mod actors;
 mod allowance;
 mod ask;
 mod body;
+mod cluster;
 mod content;
 mod delimiter;
 mod disposition;
 mod fetch;
 mod flight;
+mod journey;
 mod key_source;
 mod keys;
 mod metrics;
@@ -23,6 +25,7 @@ mod question;
 mod range;
 mod resume;
 mod service;
+mod share;
 mod shared_keys;
 #[cfg(test)]
 mod tests;
@@ -31,4 +34,4 @@ mod verdict;
 
 pub use disposition::read_file_name;
 pub use heliograph_matrix::FederationConfig;
-pub use service::{Deps, FederationFetcher};
+pub use service::{ClusterDeps, Deps, FederationFetcher};

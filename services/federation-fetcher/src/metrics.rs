@@ -11,12 +11,22 @@ pub(crate) fn fetch_began() {
 }
 
 /// A fetch is over.
-pub(crate) fn fetch_ended(result: Result<u64, &Failure>, took: Duration) {
+pub(crate) fn fetch_ended(result: Result<(), &Failure>, took: Duration) {
     gauge!("heliograph_federation_fetches_in_progress").decrement(1);
-    let label = result.map_or_else(|failure| failure.code.to_string(), |_| "Stored".to_owned());
+    let label = result.map_or_else(|failure| failure.code.to_string(), |()| "Stored".to_owned());
     counter!("heliograph_federation_fetches_total", "result" => label).increment(1);
-    counter!("heliograph_federation_fetched_bytes_total").increment(result.unwrap_or(0));
     histogram!("heliograph_federation_fetch_seconds").record(took);
+}
+
+/// A copy was fetched and stored.
+pub(crate) fn fetched(size_bytes: u64) {
+    counter!("heliograph_federation_fetched_bytes_total").increment(size_bytes);
+}
+
+/// What this instance does of a fetch: the origin is asked (`led`, or `taken_over` from an
+/// instance that was lost), or another instance that asks it is `followed`.
+pub(crate) fn turn(what: &'static str) {
+    counter!("heliograph_federation_turns_total", "turn" => what).increment(1);
 }
 
 /// A limit of ours struck: somebody was refused.

@@ -75,7 +75,7 @@ impl<'a> Transfer<'a> {
             Err(why) => {
                 metrics::resumed("failed");
                 let reason = format!("{}; {why}", error.reason.unwrap_or_default());
-                Err(FetchError { reason: Some(reason), ..error })
+                Err(FetchError { reason: Some(reason.into()), ..error })
             }
         }
     }
@@ -95,7 +95,7 @@ impl Asker {
             Place::Legacy(server, endpoint) => self.ask_server_again((server, *endpoint), request, &headers).await,
             Place::Elsewhere(server, url) => self.follow_again((server, url), request, &headers).await,
         };
-        let response = response.map_err(|error| error.reason.unwrap_or(error.failure.message))?;
+        let response = response.map_err(|error| error.reason.map_or(error.failure.message, Into::into))?;
         let go_on = version.judge(response.status(), response.headers(), at)?;
         Ok((go_on, response))
     }

@@ -13,7 +13,10 @@ use heliograph_blobs::BlobStore;
 use heliograph_catalog::Catalog;
 use heliograph_leases::State;
 use heliograph_matrix::{Discovery, FederationConfig, GuardedClient, RemoteMediaMode, ServerLists, SigningKey};
-use heliograph_proto::{FederationService, Fetch, FetchThumbnail, FindKey, FoundKey, RemoteMedia, UploadService};
+use heliograph_proto::{
+    FederationService, Fetch, FetchPeer, FetchThumbnail, FindKey, FollowError, Following, FoundKey, RemoteMedia,
+    UploadService,
+};
 use heliograph_types::{Clock, ErrorCode, Failure, Mxc, ServerName};
 use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -22,9 +25,11 @@ use url::Url;
 use crate::{
     actors::{origin::Work, registry::Registry},
     ask::Asker,
+    cluster::Cluster,
     fetch::Fetcher,
     key_source::KeySource,
     keys::KeyFinder,
+    share::share,
     thumbnails::Thumbnails,
     verdict::{FetchError, OUT_OF_REACH},
 };
@@ -37,6 +42,8 @@ pub struct Deps {
     pub catalog: Arc<Catalog>,
     /// Who admits and commits copies.
     pub uploads: Arc<dyn UploadService>,
+    /// The other instances, unless there can be none.
+    pub cluster: Option<ClusterDeps>,
     /// The names we sign for, each with its key. They are never asked for media.
     pub keys: HashMap<ServerName, SigningKey>,
     /// What all instances share: where servers are, and their keys.
@@ -51,6 +58,12 @@ pub struct Deps {
     pub tasks: TaskTracker,
     /// Ends fetches in progress.
     pub shutdown: CancellationToken,
+}
+
+/// How instances that fetch know of each other.
+pub struct ClusterDeps {
+    /// Where the others reach this one's [`FetchPeer`]. Without it they wait for its copies.
+    pub url: Option<Url>,
 }
 
 /// Fetches media and keys of other servers.
@@ -79,18 +92,20 @@ impl FederationFetcher {
     /// Starts with `config`, inside the runtime on which fetches are to run. The limits of
     /// connections are those of `deps.client`.
     pub fn start(config: FederationConfig, deps: Deps) -> Arc<Self> {
-        let Deps { blobs, catalog, uploads, keys, state, client, clock, arbiters, tasks, shutdown } = deps;
+        let Deps { blobs, catalog, uploads, cluster, keys, state, client, clock, arbiters, tasks, shutdown } = deps;
         let discovery = Arc::new(Discovery::new(client.clone(), Arc::clone(&clock), State::clone(&state)));
         let runtime = Handle::current();
         let source = KeySource { client: client.clone(), discovery: Arc::clone(&discovery), clock: Arc::clone(&clock) };
-        let key_finder = KeyFinder::new(source, config.notaries.clone(), state, tasks.clone(), runtime.clone());
+        let shared = State::clone(&state);
+        let key_finder = KeyFinder::new(source, config.notaries.clone(), shared, tasks.clone(), runtime.clone());
         let servers = ServerLists::new(&config);
         let own_names = keys.keys().cloned().collect();
         let asker = Asker::new(&config, client.clone(), Arc::clone(&discovery), keys, Arc::clone(&clock));
         let takes_in = config.remote_media == RemoteMediaMode::Fetch;
         let asks_for_thumbnails = config.thumbnail_above.as_u64() > 0;
         let (fetch_timeout, patience) = (config.fetch_timeout, config.until_first_byte());
-        let fetcher = Fetcher { asker, blobs: Arc::clone(&blobs), catalog, uploads, fetch_timeout, shutdown };
+        let cluster = cluster.map(|ClusterDeps { url }| Cluster::new(state, url));
+        let fetcher = Fetcher { asker, blobs: Arc::clone(&blobs), catalog, uploads, cluster, fetch_timeout, shutdown };
         let room = Arc::new(Semaphore::new(config.max_fetches.get().min(Semaphore::MAX_PERMITS)));
         let work = Arc::new(Work { fetcher, config, clock, tasks, runtime, room });
         let thumbnails = Thumbnails::new(Arc::clone(&work));
@@ -117,7 +132,11 @@ impl FederationFetcher {
     /// Refuses what is not to be asked of its origin.
     fn check(&self, mxc: &Mxc, tenant: &ServerName) -> Result<(), Failure> {
         let is_ours = self.is_own(&mxc.server_name) || mxc.server_name == *tenant;
-        if is_ours || !self.takes_in || !self.servers.admit(&mxc.server_name) { Err(Failure::not_found()) } else { Ok(()) }
+        if is_ours || !self.takes_in || !self.servers.admit(&mxc.server_name) {
+            Err(Failure::not_found())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -178,6 +197,15 @@ impl FederationService for FederationFetcher {
             tracing::info!(%server_name, reason, "a server cannot be located");
             Failure::new(ErrorCode::BadGateway, OUT_OF_REACH)
         })
+    }
+}
+
+#[async_trait]
+impl FetchPeer for FederationFetcher {
+    async fn follow(&self, request: Fetch) -> Result<Following, FollowError> {
+        let flight = self.registry.find_flight(&request.mxc).await;
+        let flight = flight.filter(|flight| !flight.declines_more_than(&request));
+        flight.map(share).ok_or(FollowError::Lost)
     }
 }
 

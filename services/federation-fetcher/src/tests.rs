@@ -1,8 +1,10 @@
 //! The service over real TLS against origins that misbehave, with a real store.
 
 mod bodies;
+mod cluster;
 mod documents;
 mod fixture;
+mod instance;
 mod keys;
 mod legacy;
 mod life;

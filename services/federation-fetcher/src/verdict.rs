@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use heliograph_matrix::FederationConfig;
+use heliograph_proto::Differs;
 use heliograph_types::{ErrorCode, Failure};
 use serde::Deserialize;
 
@@ -102,6 +103,13 @@ impl FetchError {
     /// Something of ours failed.
     pub(crate) fn ours(failure: impl Into<Failure>) -> Self {
         Self { failure: failure.into(), blame: Blame::Ours, reason: None, is_unanswered: false }
+    }
+}
+
+/// A second source of the content has another one.
+impl From<Differs> for FetchError {
+    fn from(differs: Differs) -> Self {
+        Self::nonsense(differs.to_string())
     }
 }
 

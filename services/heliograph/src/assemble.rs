@@ -3,6 +3,7 @@
 //! In `serve` the services meet without a socket; a role alone serves its contract over gRPC
 //! and calls the others over links. Which of both it is, no service can tell.
 
+mod advertise;
 mod edge;
 mod identity;
 mod links;
@@ -19,7 +20,8 @@ use std::{
 use anyhow::Context;
 use heliograph_matrix::{RemoteMediaMode, ServerLists};
 use heliograph_proto::{
-    FederationService, GrpcFederationServer, GrpcThumbnailServer, GrpcUploadServer, ThumbnailService, UploadService,
+    FederationService, GrpcFederationServer, GrpcFetchPeerServer, GrpcThumbnailServer, GrpcUploadServer,
+    ThumbnailService, UploadService,
 };
 use heliograph_runtime::{GrpcServerConfig, Life, Metrics, Routes, Telemetry, bind, serve_grpc, serve_health};
 
@@ -69,6 +71,7 @@ const fn service_name(role: Role) -> &'static str {
 /// Everything in this process.
 async fn serve(settings: Settings, life: Life, metrics: Metrics) -> anyhow::Result<()> {
     let listener = bind(settings.api.listen, "api.listen")?;
+    let peers = open_for_peers(&settings)?;
     let folder = data_folder::prepare(&settings.data.folder)?;
     let parts = Parts::open(Arc::new(settings), &folder, life, metrics).await?;
     let development = parts.settings.is_development().then(|| Development::prepare(&folder)).transpose()?;
@@ -77,17 +80,29 @@ async fn serve(settings: Settings, life: Life, metrics: Metrics) -> anyhow::Resu
         None => Identity::load(&parts)?,
     };
     let uploads = services::build_uploads(&parts);
-    let services = Services {
-        thumbnails: services::build_thumbnails(&parts),
-        federation: services::build_federation(&parts, &identity.tenants, Arc::clone(&uploads))?,
-        uploads: Arc::clone(&uploads),
-    };
+    let url = parts.settings.cluster.advertise_url.clone();
+    let federation = services::build_federation(&parts, &identity.tenants, Arc::clone(&uploads), url)?;
+    if let Some(calls) = peers {
+        serve_calls(&parts.life, calls, Routes::new(GrpcFetchPeerServer::new(Arc::clone(&federation) as _)));
+    }
+    let services =
+        Services { thumbnails: services::build_thumbnails(&parts), federation, uploads: Arc::clone(&uploads) };
     let listen = serve_api(&parts, identity, services, listener)?;
     if let Some(development) = development {
         greet(&development, &parts, &*uploads, listen).await;
     }
     tracing::info!(%listen, "heliograph serves");
     Ok(())
+}
+
+/// Where other instances follow our fetches, if they know of us and there are any.
+fn open_for_peers(settings: &Settings) -> anyhow::Result<Option<TcpListener>> {
+    let is_known = settings.cluster.advertise_url.is_some() && settings.state.redis_url.is_some();
+    Ok(is_known.then(|| bind(settings.cluster.grpc_listen, "cluster.grpc_listen")).transpose()?)
+}
+
+fn serve_calls(life: &Life, calls: TcpListener, routes: Routes) {
+    life.serve("gRPC", serve_grpc(calls, routes, GrpcServerConfig::default(), life.shutdown.clone()));
 }
 
 /// The HTTP front, with the other roles in other processes.
@@ -119,11 +134,14 @@ async fn behind(settings: Settings, role: Role, life: Life, metrics: Metrics) ->
         Role::Serve | Role::Api | Role::Edge | Role::Federation => {
             let tenants = identity::load_tenants(&parts.settings)?;
             let uploads = links::link_uploads(&parts.settings.cluster, &parts.life)?;
-            Routes::new(GrpcFederationServer::new(services::build_federation(&parts, &tenants, uploads)?))
+            let url = advertise::find_url(&parts.settings, calls.local_addr()?).await;
+            let federation = services::build_federation(&parts, &tenants, uploads, url)?;
+            let routes = Routes::new(GrpcFederationServer::new(Arc::clone(&federation) as _));
+            routes.add_service(GrpcFetchPeerServer::new(federation))
         }
     };
     let (listen, life) = (calls.local_addr()?, &parts.life);
-    life.serve("gRPC", serve_grpc(calls, routes, GrpcServerConfig::default(), life.shutdown.clone()));
+    serve_calls(life, calls, routes);
     life.serve_to_the_end("health", serve_health(health, parts.health.clone(), life.idle.clone()));
     tracing::info!(%listen, "heliograph {role} serves");
     Ok(())

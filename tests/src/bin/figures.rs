@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use heliograph_tests::{Client, Deployment, Process, Setup, Shape, Watch, noise};
+use heliograph_tests::{Client, Crowd, Deployment, Pace, Process, Setup, Shape, Watch, noise};
 use reqwest::Method;
 
 const REQUESTS: u32 = 5000;
@@ -23,6 +23,7 @@ async fn main() {
     show_memory("peak, 1 GiB up and down", one.processes(), "VmHWM:");
     let mut four = Setup::new(Shape::Four).start().await;
     show_memory("idle", four.processes(), "VmRSS:");
+    crowd().await;
     lines_of_code();
 }
 
@@ -72,6 +73,22 @@ async fn large_file(deployment: &mut Deployment) {
 fn show(watch: &Watch, what: &str, process: &Process, times: u32) {
     let (cpu, passed) = watch.each(process, times);
     println!("{what}: {cpu:.1?} of processor time, {passed:.1?} passed");
+}
+
+/// A large remote file that everybody wants while nobody has it.
+async fn crowd() {
+    let crowd = Crowd::gather(100, 100_000_000, Pace::Fast).await;
+    let nth = |share: usize| crowd.first_bytes[(crowd.first_bytes.len() - 1) * share / 100];
+    let (median, late) = (nth(50), nth(99));
+    println!(
+        "one remote file of 100 MB, {} readers at two instances: the origin was asked {} time(s); first byte {median:.1?} \
+         (median) and {late:.1?} (99 of 100) after the origin's; all had it after {:.1?}",
+        crowd.first_bytes.len(),
+        crowd.asked,
+        crowd.took
+    );
+    let each: Vec<String> = crowd.peaks.iter().map(|peak| format!("{} MiB", peak >> 20)).collect();
+    println!("resident memory, peak, of each instance then: {}", each.join(", "));
 }
 
 /// Lines that are neither empty nor comments; those below `#[cfg(test)]` apart.

@@ -92,6 +92,11 @@ fn limits(config: &FederationConfig) -> Limits {
 #[rtype(result = "Result<Flight, Failure>")]
 pub(crate) struct Want(pub(crate) Fetch);
 
+/// The flight of a medium, if it is in the air.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Flight>")]
+pub(crate) struct InTheAir(pub(crate) MediaId);
+
 /// A fetch is over; its room goes to the next.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -153,6 +158,14 @@ impl Handler<Want> for OriginActor {
         };
         self.tell_busy();
         answer
+    }
+}
+
+impl Handler<InTheAir> for OriginActor {
+    type Result = Option<Flight>;
+
+    fn handle(&mut self, InTheAir(media_id): InTheAir, _: &mut Self::Context) -> Self::Result {
+        self.flights.get(&media_id).cloned()
     }
 }
 
@@ -283,7 +296,7 @@ async fn fly(work: &Work, request: &Fetch, pilot: &Pilot) -> Result<Stored, Fetc
     metrics::fetch_began();
     let result = AssertUnwindSafe(work.fetcher.run(request, pilot)).catch_unwind().await;
     let result = result.unwrap_or_else(|_| Err(FetchError::ours(Failure::internal("the fetch panicked"))));
-    let label = result.as_ref().map(|stored| stored.size_bytes).map_err(|error| &error.failure);
+    let label = result.as_ref().map(|_| ()).map_err(|error| &error.failure);
     metrics::fetch_ended(label, began_at.elapsed());
     if let Err(error) = &result {
         let FetchError { failure, blame, reason, .. } = error;

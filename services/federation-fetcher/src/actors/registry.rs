@@ -11,11 +11,11 @@ use std::{
 use actix::prelude::*;
 use actix_rt::ArbiterHandle;
 use heliograph_proto::Fetch;
-use heliograph_types::{Failure, ServerName};
+use heliograph_types::{Failure, Mxc, ServerName};
 use lru::LruCache;
 use tokio::time::timeout;
 
-use super::origin::{OriginActor, Retire, Want, Work};
+use super::origin::{InTheAir, OriginActor, Retire, Want, Work};
 use crate::{flight::Flight, metrics};
 
 /// An actor never blocks: one that takes longer is as good as dead.
@@ -63,6 +63,12 @@ impl Registry {
         Err(Failure::unavailable("fetching from this server is not possible right now"))
     }
 
+    /// The flight of a medium, if it is in the air here.
+    pub(crate) async fn find_flight(&self, mxc: &Mxc) -> Option<Flight> {
+        let actor = self.find(&mxc.server_name)?;
+        timeout(PATIENCE, actor.send(InTheAir(mxc.media_id.clone()))).await.ok()?.ok()?
+    }
+
     fn find_or_start(&self, origin: &ServerName) -> Result<Addr<OriginActor>, Failure> {
         let mut actors = self.actors();
         if let Some(entry) = actors.get(origin).filter(|entry| entry.actor.connected()) {
@@ -93,7 +99,6 @@ impl Registry {
     }
 
     /// The actor of an origin, if there is one.
-    #[cfg(test)]
     pub(crate) fn find(&self, origin: &ServerName) -> Option<Addr<OriginActor>> {
         self.actors().peek(origin).map(|entry| entry.actor.clone())
     }

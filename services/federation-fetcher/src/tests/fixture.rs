@@ -34,6 +34,8 @@ pub(super) struct FakeUploads {
     catalog: Arc<Catalog>,
     blobs: Arc<dyn BlobStore>,
     next: AtomicU64,
+    /// Ids that are being filled.
+    open: Mutex<HashMap<Mxc, Ticket>>,
     pub(super) log: Mutex<Vec<&'static str>>,
     pub(super) refuse_begin: Mutex<VecDeque<Failure>>,
     pub(super) refuse_progress: Mutex<VecDeque<Failure>>,
@@ -48,6 +50,16 @@ pub(super) struct FakeUploads {
 impl FakeUploads {
     fn note(&self, what: &'static str) {
         self.log.lock().unwrap().push(what);
+    }
+
+    /// Whether it was open.
+    fn close(&self, ticket: &Ticket) -> bool {
+        let mut open = self.open.lock().unwrap();
+        let is_open = open.get(&ticket.mxc) == Some(ticket);
+        if is_open {
+            open.remove(&ticket.mxc);
+        }
+        is_open
     }
 }
 
@@ -73,19 +85,24 @@ impl UploadService for FakeUploads {
         if self.catalog.find(&mxc).await?.is_some() {
             return Err(Failure::new(ErrorCode::CannotOverwriteMedia, "it is there"));
         }
+        if self.open.lock().unwrap().contains_key(&mxc) {
+            return Err(Failure::new(ErrorCode::CannotOverwriteMedia, "it is being filled"));
+        }
         self.note("begin");
         let number = self.next.fetch_add(1, Ordering::SeqCst);
         let blob_id = format!("{number:026}");
-        Ok(Ticket {
+        let ticket = Ticket {
             blob: blob_key(&mxc, &blob_id, None).to_string(),
-            mxc,
+            mxc: mxc.clone(),
             blob_id: blob_id.parse().unwrap(),
             uploader: None,
             is_reserved: false,
             fence: number,
             max_bytes: 50 << 20,
             idle_timeout: *self.idle_timeout.lock().unwrap(),
-        })
+        };
+        self.open.lock().unwrap().insert(mxc, ticket.clone());
+        Ok(ticket)
     }
 
     async fn progress(&self, _: &Ticket, _: u64) -> Result<(), Failure> {
@@ -99,6 +116,9 @@ impl UploadService for FakeUploads {
     async fn commit(&self, commit: Commit) -> Result<(), Failure> {
         if let Some(failure) = self.refuse_commit.lock().unwrap().pop_front() {
             return Err(failure);
+        }
+        if !self.close(&commit.ticket) {
+            return Err(Failure::not_found());
         }
         let key = Key::new(commit.ticket.blob.as_str()).unwrap();
         assert_eq!(self.blobs.size_of(&key).await.unwrap(), commit.size_bytes, "the bytes are durable before");
@@ -134,6 +154,7 @@ impl UploadService for FakeUploads {
 
     async fn abort(&self, ticket: &Ticket) -> Result<(), Failure> {
         self.note("abort");
+        self.close(ticket);
         Ok(self.blobs.delete(&Key::new(ticket.blob.as_str()).unwrap()).await?)
     }
 
@@ -170,8 +191,11 @@ pub(super) struct Fixture {
     pub(super) clock: Arc<ManualClock>,
     pub(super) tasks: TaskTracker,
     pub(super) shutdown: CancellationToken,
-    config: FederationConfig,
+    pub(super) config: FederationConfig,
     again: Box<dyn Fn(FederationConfig) -> Arc<FederationFetcher>>,
+    /// What all instances share.
+    pub(super) state: State,
+    _authority: TestAuthority,
     _folder: tempfile::TempDir,
 }
 
@@ -205,8 +229,7 @@ impl Fixture {
             ..FederationConfig::default()
         };
         change(&mut config);
-        let names = [("origin.example", server.address()), ("media.example", server.address())];
-        let client = GuardedClient::new(&config, Arc::new(FixedLookup::new(names))).unwrap();
+        let client = client_of(&config, &server);
         let folder = tempfile::tempdir().unwrap();
         let blobs: Arc<dyn BlobStore> = Arc::new(LocalStore::open(folder.path(), &StorageConfig::default()).unwrap());
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
@@ -216,6 +239,7 @@ impl Fixture {
             catalog: Arc::clone(&catalog),
             blobs: Arc::clone(&blobs),
             next: AtomicU64::new(1),
+            open: Mutex::default(),
             log: Mutex::default(),
             refuse_begin: Mutex::default(),
             refuse_progress: Mutex::default(),
@@ -228,11 +252,13 @@ impl Fixture {
         let start = {
             let (blobs, catalog, uploads) = (Arc::clone(&blobs), Arc::clone(&catalog), Arc::clone(&uploads));
             let (clock, tasks, shutdown) = (Arc::clone(&clock), tasks.clone(), shutdown.clone());
+            let state = State::clone(&state);
             move |config| {
                 let deps = Deps {
                     blobs: Arc::clone(&blobs),
                     catalog: Arc::clone(&catalog),
                     uploads: uploads.clone(),
+                    cluster: None,
                     keys: HashMap::from([(us(), our_key())]),
                     state: State::clone(&state),
                     client: client.clone(),
@@ -261,6 +287,8 @@ impl Fixture {
             shutdown,
             config,
             again,
+            state,
+            _authority: authority,
             _folder: folder,
         }
     }
@@ -333,6 +361,12 @@ impl Fixture {
     pub(super) fn targets(&self) -> Vec<String> {
         self.server.requests().iter().map(|request| request.target().to_owned()).collect()
     }
+}
+
+/// Finds the names of the origin, for instances of a runtime of their own.
+pub(super) fn client_of(config: &FederationConfig, server: &TestServer) -> GuardedClient {
+    let names = [("origin.example", server.address()), ("media.example", server.address())];
+    GuardedClient::new(config, Arc::new(FixedLookup::new(names))).unwrap()
 }
 
 trait TryIntoKey {

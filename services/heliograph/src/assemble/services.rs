@@ -3,13 +3,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use anyhow::Context;
-use heliograph_federation_fetcher::FederationFetcher;
+use heliograph_federation_fetcher::{ClusterDeps, FederationFetcher};
 use heliograph_leases::State;
 use heliograph_matrix::{GuardedClient, Resolver, SigningKey};
-use heliograph_proto::{FederationService, ThumbnailService, UploadService};
+use heliograph_proto::{ThumbnailService, UploadService};
 use heliograph_thumbnailer::Thumbnailer;
 use heliograph_types::ServerName;
 use heliograph_upload_orchestrator::UploadOrchestrator;
+use url::Url;
 
 use super::{identity::Tenant, parts::Parts};
 
@@ -40,12 +41,13 @@ pub(super) fn build_thumbnails(parts: &Parts) -> Arc<dyn ThumbnailService> {
     Thumbnailer::start(parts.settings.thumbnails.clone(), deps)
 }
 
-/// The federation fetcher.
+/// The federation fetcher, which others reach at `url`.
 pub(super) fn build_federation(
     parts: &Parts,
     tenants: &[Tenant],
     uploads: Arc<dyn UploadService>,
-) -> anyhow::Result<Arc<dyn FederationService>> {
+    url: Option<Url>,
+) -> anyhow::Result<Arc<FederationFetcher>> {
     let config = parts.settings.federation.clone();
     let lookup = Arc::new(Resolver::new(&config.nameservers));
     let client = GuardedClient::new(&config, lookup).context("[federation]")?;
@@ -53,6 +55,8 @@ pub(super) fn build_federation(
         blobs: Arc::clone(&parts.blobs),
         catalog: Arc::clone(&parts.catalog),
         uploads,
+        // Embedded state is that of one process: there are no others.
+        cluster: parts.settings.state.redis_url.is_some().then_some(ClusterDeps { url }),
         keys: collect_keys(tenants),
         state: State::clone(&parts.state),
         client,

@@ -6,7 +6,7 @@ use url::Url;
 
 heliograph_settings::settings! {
     /// Roles in processes of their own: how they reach each other. `heliograph serve` needs
-    /// nothing of this.
+    /// nothing of this, unless several of them share their state.
     pub struct ClusterConfig {
         /// Where the upload orchestrator takes calls, such as `http://uploads:8100`.
         pub uploads_url: Option<Url> = None,
@@ -17,6 +17,14 @@ heliograph_settings::settings! {
         /// Where this process takes calls (gRPC) of other roles. Calls are neither encrypted
         /// nor authenticated: nobody but our own processes may reach this port.
         pub grpc_listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8100)),
+        /// Where other instances that fetch media of other servers reach this one's
+        /// `cluster.grpc_listen`, such as `http://10.0.0.5:8100`: they follow what it fetches
+        /// while it arrives, and go on with it if this one dies. `heliograph federation` finds
+        /// it by itself: the address on which it listens, or, if those are all, the one from
+        /// which it reaches Redis. Several `heliograph serve` with one Redis need it, each its
+        /// own; `cluster.grpc_listen` is opened then. Without it the others wait until the copy
+        /// is stored.
+        pub advertise_url: Option<Url> = None,
         /// Where roles without HTTP answer `/livez`, `/readyz` and `/metrics`.
         pub health_listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8101)),
         /// How long a call to the upload orchestrator may take.

@@ -146,6 +146,9 @@ fn check_development(settings: &Settings, role: Role, found: &mut Found) {
 }
 
 fn check_role(settings: &Settings, role: Role, found: &mut Found) {
+    if let Some(url) = settings.cluster.advertise_url.as_ref().filter(|url| url.scheme() != "http") {
+        found.push(("cluster.advertise_url".to_owned(), format!("must begin with http://, not {url}")));
+    }
     if role == Role::Serve {
         return;
     }
@@ -193,7 +196,7 @@ fn check_times(settings: &Settings, role: Role, found: &mut Found) {
 
 /// What can work, but not always.
 pub(super) fn doubts(settings: &Settings) -> Vec<(&'static str, String)> {
-    let Settings { api, uploads, federation, redirects, storage, .. } = settings;
+    let Settings { api, uploads, federation, redirects, storage, state, cluster, .. } = settings;
     let mut found = Vec::new();
     if !settings.is_development() && api.legacy_media && api.freeze_since.is_none() {
         found
@@ -202,6 +205,9 @@ pub(super) fn doubts(settings: &Settings) -> Vec<(&'static str, String)> {
     if federation.fetch_timeout > uploads.max_duration {
         let (most, max) = (federation.fetch_timeout, uploads.max_duration);
         found.push(("federation.fetch_timeout", format!("{most:?} is cut short by uploads.max_duration ({max:?})")));
+    }
+    if cluster.advertise_url.is_some() && state.redis_url.is_none() {
+        found.push(("cluster.advertise_url", "is of no use without state.redis_url: nobody looks there".to_owned()));
     }
     let bucket = storage.public_endpoint.as_ref().or(storage.endpoint.as_ref());
     found.extend(redirects.doubts(bucket).into_iter().map(|doubt| ("redirects.to", doubt)));
@@ -296,6 +302,14 @@ mod tests {
         assert_eq!(keys(HOMESERVER, Role::Federation), ["state.redis_url", "storage.url", "cluster.uploads_url"]);
         assert_eq!(keys("", Role::Thumbnails), ["state.redis_url", "storage.url"]);
         assert_eq!(keys(SHARED, Role::Uploads), [""; 0]);
+    }
+
+    #[test]
+    fn other_instances_are_reached_over_plain_grpc() {
+        let advertised = |url: &str| format!("{HOMESERVER}[cluster]\nadvertise_url = \"{url}\"\n");
+
+        assert_eq!(keys(&advertised("http://10.0.0.5:8100"), Role::Serve), [""; 0]);
+        assert_eq!(keys(&advertised("https://10.0.0.5:8100"), Role::Serve), ["cluster.advertise_url"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use heliograph_blobs::Key;
 use heliograph_catalog::{CatalogError, MediaRecord};
 use heliograph_leases::Lease;
 use heliograph_proto::{Commit, Ticket};
-use heliograph_types::{ErrorCode, Failure};
+use heliograph_types::{ErrorCode, Failure, UserId};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::{Instrument, Span};
 
@@ -26,8 +26,14 @@ use crate::{
 
 /// How long an id is owned without renewal.
 pub(crate) const LEASE_TTL: Duration = Duration::from_secs(30);
-/// How often the lease is renewed.
-const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// The same for a copy of remote media: if its process is gone, another one is to make it, while
+/// somebody reads what has arrived.
+const COPY_LEASE_TTL: Duration = Duration::from_secs(6);
+
+/// How long the id of an upload is owned without renewal; copies have no uploader.
+pub(crate) const fn lease_ttl(uploader: Option<&UserId>) -> Duration {
+    if uploader.is_none() { COPY_LEASE_TTL } else { LEASE_TTL }
+}
 
 /// See the top of the file.
 pub(crate) struct UploadActor {
@@ -105,7 +111,7 @@ impl Actor for UploadActor {
         self.perform(Effect::ArmIdleTimer, ctx);
         ctx.run_later(self.shared.config.max_duration, |actor, ctx| actor.apply(Event::OutOfTime, ctx));
         if self.lease.is_some() {
-            ctx.run_interval(RENEW_EVERY, Self::renew_lease);
+            ctx.run_interval(self.lease_ttl() / 3, Self::renew_lease);
         }
     }
 
@@ -253,10 +259,14 @@ impl UploadActor {
         ctx.spawn(removal.into_actor(self).map(|(), actor, ctx| actor.apply(Event::Removed, ctx)));
     }
 
+    fn lease_ttl(&self) -> Duration {
+        lease_ttl(self.ticket.uploader.as_ref())
+    }
+
     fn renew_lease(&mut self, ctx: &mut Context<Self>) {
         let Some(lease) = self.lease.clone() else { return };
-        let shared = Arc::clone(&self.shared);
-        let renewal = async move { shared.state.renew(&lease, LEASE_TTL).await };
+        let (shared, ttl) = (Arc::clone(&self.shared), self.lease_ttl());
+        let renewal = async move { shared.state.renew(&lease, ttl).await };
         ctx.spawn(renewal.into_actor(self).map(|renewed, actor, ctx| {
             // Without an answer we do not know: the next renewal will tell.
             if let Ok(false) = renewed {
@@ -267,8 +277,8 @@ impl UploadActor {
 
     fn take_lease_again(&mut self, ctx: &mut Context<Self>) {
         let Some(Lease { key, .. }) = self.lease.clone() else { return };
-        let shared = Arc::clone(&self.shared);
-        let attempt = async move { shared.state.try_acquire(&key, LEASE_TTL).await };
+        let (shared, ttl) = (Arc::clone(&self.shared), self.lease_ttl());
+        let attempt = async move { shared.state.try_acquire(&key, ttl).await };
         ctx.spawn(attempt.into_actor(self).map(|lease, actor, _| {
             if let Ok(Some(lease)) = lease {
                 actor.lease = Some(lease);
