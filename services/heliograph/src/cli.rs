@@ -49,6 +49,13 @@ pub(crate) enum Command {
         #[arg(long)]
         print_bucket_rules: bool,
     },
+    /// Asks a role on this machine whether it is ready: ends with 0 if it is, with 1 if not, and
+    /// prints what is missing.
+    Health {
+        /// The role that is asked, where its settings say that it listens.
+        #[arg(long, value_enum, default_value_t = Role::Serve)]
+        role: Role,
+    },
     /// Runs a point of presence, near its users and far from all the others.
     Edge,
     /// Makes and shows the keys that sign our requests to other servers.
@@ -70,6 +77,9 @@ pub(crate) enum KeysCommand {
         /// What the key is called, such as `a_AbCd`; something random without it.
         #[arg(long, value_parser = parse_id)]
         id: Option<KeyId>,
+        /// A file that is there is shown instead, and that is no error.
+        #[arg(long)]
+        if_missing: bool,
         /// Where to put it.
         file: PathBuf,
     },

@@ -11,7 +11,7 @@ use crate::{
     cli::{CONFIG_VARIABLE, Cli, Command, ConfigCommand, KeysCommand, Role},
     doctor::{examine, examine_keys, print_rules},
     failure::Failed,
-    keys,
+    health, keys,
     settings::{Settings, reference, sample},
 };
 
@@ -24,6 +24,7 @@ pub(crate) fn execute(cli: &Cli) -> Result<ExitCode, Failed> {
         Command::Config(ConfigCommand::Routes) => return Ok(show(&heliograph_api::reference())),
         Command::Config(ConfigCommand::Check { role }) => return check(file, *role),
         Command::Doctor { json, print_bucket_rules } => return doctor(file, *json, *print_bucket_rules),
+        Command::Health { role } => return health(file, *role),
         Command::Keys(command) => return keys(file, command),
         Command::Serve => Role::Serve,
         Command::Api => Role::Api,
@@ -67,7 +68,11 @@ fn doctor(file: Option<&Path>, json: bool, print_bucket_rules: bool) -> Result<E
 
 fn keys(settings_file: Option<&Path>, command: &KeysCommand) -> Result<ExitCode, Failed> {
     match command {
-        KeysCommand::Generate { format, id, file } => Ok(show(&keys::generate(file, (*format).into(), id.as_ref())?)),
+        // Whoever wants one if there is none is content with one.
+        KeysCommand::Generate { if_missing: true, file, .. } if file.exists() => Ok(show(&keys::show(file)?)),
+        KeysCommand::Generate { format, id, file, .. } => {
+            Ok(show(&keys::generate(file, (*format).into(), id.as_ref())?))
+        }
         KeysCommand::Show { file } => Ok(show(&keys::show(file)?)),
         KeysCommand::Check { json } => {
             let (report, code) = examine_keys(&load(settings_file, Role::Serve)?, *json)?;
@@ -75,6 +80,12 @@ fn keys(settings_file: Option<&Path>, command: &KeysCommand) -> Result<ExitCode,
             Ok(code)
         }
     }
+}
+
+fn health(file: Option<&Path>, role: Role) -> Result<ExitCode, Failed> {
+    let (report, code) = health::ask(&load(file, role)?, role)?;
+    show(&report);
+    Ok(code)
 }
 
 /// The settings of this process, from the file and the environment.

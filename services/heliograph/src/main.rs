@@ -9,6 +9,7 @@ mod data_folder;
 mod development;
 mod doctor;
 mod failure;
+mod health;
 mod keys;
 mod settings;
 

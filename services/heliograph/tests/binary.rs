@@ -83,6 +83,20 @@ fn folder() -> TempDir {
 }
 
 #[test]
+fn a_role_is_asked_whether_it_is_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path());
+    let ask = |address: &str| run(heliograph(folder.path(), &["health"]).env("HELIOGRAPH_API_LISTEN", address));
+
+    let (code, said, _) = ask(&running.address());
+    assert_eq!(code, Some(0), "{said}");
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let (code, _, complaint) = ask(&nobody);
+    assert_eq!(code, Some(1));
+    assert!(complaint.contains("does not answer"), "{complaint}");
+}
+
+#[test]
 fn every_bad_setting_is_a_line_of_its_own() {
     let folder = folder();
     fs::write(folder.path().join("a.toml"), "[uploads]\nmax_bytes = \"big\"\n[nonsense]\n").unwrap();
