@@ -75,6 +75,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 /_heliograph
 {{- if .Values.moderation }}
 /_synapse/admin/v1/media
+/_synapse/admin/v1/purge_media_cache
 {{- end }}
 {{- if .Values.wellKnown }}
 /.well-known/matrix/client

@@ -16,7 +16,7 @@ heliograph_settings::settings! {
     pub struct ThumbnailsConfig {
         /// Pictures that are worked on at once, each by a thread of its own; at most 1024.
         /// Without it, one per processor core. Each may need `max_source_size` for the file and up to twelve
-        /// bytes per pixel of `max_pixels`; an ordinary photo of 12 megapixels needs 40 MiB.
+        /// bytes per pixel of `max_pixels`; an ordinary photo of 12 megapixels needs 10 MiB.
         pub workers: Option<NonZeroUsize> = None,
         /// Thumbnails that may be waiting or in the making; more are refused with
         /// `M_LIMIT_EXCEEDED`. One that waits holds no picture in memory; if it is to be made of a

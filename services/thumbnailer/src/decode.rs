@@ -4,7 +4,14 @@
 mod jpeg;
 mod png;
 
-use crate::{error::RenderError, geometry::Size, orientation::Orientation, picture::Picture};
+use heliograph_jpeg::Plane;
+
+use crate::{
+    error::RenderError,
+    geometry::Size,
+    orientation::Orientation,
+    picture::{Layout, Picture},
+};
 
 /// A format that we read, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,11 +93,31 @@ impl Header {
 
     /// Decodes the picture, the first one if there are several. A decoder may answer a
     /// smaller one when that is cheaper, but not below `least`.
-    pub(crate) fn decode(&self, file: &[u8], least: Size) -> Result<Picture, RenderError> {
+    pub(crate) fn decode(&self, file: &[u8], least: Size) -> Result<Decoded, RenderError> {
         debug_assert!(least.width <= self.size().width && least.height <= self.size().height, "never enlarged");
         match self {
-            Self::Jpeg(header) => jpeg::decode(file, header),
-            Self::Png(header) => png::decode(file, *header),
+            Self::Jpeg(header) => jpeg::decode(file, header, least),
+            Self::Png(header) => png::decode(file, *header).map(Decoded::Picture),
         }
+    }
+}
+
+/// What comes out of a decoder.
+#[derive(Debug)]
+pub(crate) enum Decoded {
+    Picture(Picture),
+    /// A plane per channel of `layout`. Each has a size of its own, and all show the same.
+    Planes {
+        layout: Layout,
+        planes: Vec<Plane>,
+    },
+}
+
+/// Decodes the whole of a JPEG by the reader that always does.
+#[cfg(test)]
+pub(crate) fn decode_in_full(file: &[u8], header: &Header) -> Result<Picture, RenderError> {
+    match header {
+        Header::Jpeg(header) => jpeg::decode_by_zune(file, header),
+        Header::Png(header) => png::decode(file, *header),
     }
 }

@@ -51,6 +51,12 @@ pub(crate) fn plan_stretch(source: Size, size: Size) -> Plan {
     Plan { size, resampled: true, ..unchanged(source) }
 }
 
+/// The whole picture as it is.
+#[cfg(test)]
+pub(crate) fn plan_all(source: Size) -> Plan {
+    unchanged(source)
+}
+
 /// Fits the whole picture into the box.
 fn plan_scale(source: Size, spec: &ThumbnailSpec) -> Plan {
     if source.width <= spec.width && source.height <= spec.height {

@@ -96,10 +96,9 @@ pub(crate) fn draw(scratch: &mut Scratch, file: Bytes, header: &Header, upright:
     // that only swapped sides matter to it.
     let plan = if orientation.swaps_sides() { upright.transposed() } else { upright };
 
-    let picture = header.decode(&file, plan.least_decoded(stored))?;
+    let decoded = header.decode(&file, plan.least_decoded(stored))?;
     drop(file);
-    let plan = plan.for_decoded(stored, picture.size);
-    let small = scratch.resize(picture, &plan)?;
+    let small = scratch.fit(decoded, stored, &plan)?;
     Ok(orientation.apply(small.into_light()))
 }
 

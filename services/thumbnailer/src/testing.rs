@@ -5,8 +5,9 @@ use png::{BitDepth, ColorType as PngColor, Encoder as PngEncoder};
 
 use crate::{
     decode::{Format, Header},
-    geometry::Size,
+    geometry::{Size, plan_all},
     picture::{Layout, Picture},
+    resize::Scratch,
 };
 
 pub(crate) const RED: [u8; 3] = [230, 20, 20];
@@ -130,9 +131,11 @@ impl Seen {
     /// Opens a file as it is, without turning it.
     pub(crate) fn open(file: &[u8]) -> Self {
         let header = Header::read(file, u64::MAX).unwrap();
-        let picture = header.decode(file, header.size()).unwrap();
+        let size = header.size();
+        let decoded = header.decode(file, size).unwrap();
+        let picture = Scratch::default().fit(decoded, size, &plan_all(size)).unwrap();
         assert_eq!(picture.samples.len() as u64, picture.size.pixels() * picture.layout.channels() as u64);
-        Self { format: header.format(), size: header.size(), layout: picture.layout, pixels: picture }
+        Self { format: header.format(), size, layout: picture.layout, pixels: picture }
     }
 
     /// The samples of a pixel, as they are in the file.

@@ -1,23 +1,59 @@
-//! JPEG: the header by our own reader, the pixels by zune-jpeg.
+//! JPEG: by our own reader, which only decodes what is needed; what it leaves to others, by
+//! zune-jpeg.
 
 mod header;
 
 use std::borrow::Cow;
 
+use heliograph_jpeg::{Chroma, Decoder, Error, Limits, Scale};
 use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
 use zune_jpeg::JpegDecoder;
 
 use self::header::Colors;
 pub(super) use self::header::Header;
+use super::Decoded;
 use crate::{
     error::RenderError,
+    geometry::Size,
     picture::{Layout, Picture},
 };
 
 pub(super) const MAGIC: [u8; 3] = [0xff, 0xd8, 0xff];
 
 /// Decodes without converting colors: that is cheaper on the thumbnail.
-pub(super) fn decode(file: &[u8], header: &Header) -> Result<Picture, RenderError> {
+pub(super) fn decode(file: &[u8], header: &Header, least: Size) -> Result<Decoded, RenderError> {
+    let decoder = match Decoder::new(file, limits(header)) {
+        Err(Error::Unsupported(_)) => return decode_by_zune(file, header).map(Decoded::Picture),
+        decoder => decoder.map_err(|error| RenderError::broken(error.to_string()))?,
+    };
+    let (width, height) = (decoder.header().width, decoder.header().height);
+    // Else the limits were checked on another picture.
+    if (Size { width, height }) != header.size {
+        return Err(RenderError::broken("the header contradicts itself"));
+    }
+    let scale = Scale::for_target((width, height), (least.width, least.height));
+    let (planes, _) =
+        decoder.decode_planes(scale, Chroma::Matched).map_err(|error| RenderError::broken(error.to_string()))?;
+    Ok(Decoded::Planes { layout: header.colors.layout(), planes: planes.planes })
+}
+
+/// What the header has was held against the limits: as much as a picture of that size may
+/// need.
+fn limits(header: &Header) -> Limits {
+    /// For the coefficients of four components.
+    const BYTES_PER_PIXEL: u64 = 9;
+    const FIXED: u64 = 16 << 20;
+    let pixels = header.size.pixels();
+    Limits {
+        pixels,
+        scans: u32::try_from(header::MOST_SCANS).unwrap_or(u32::MAX),
+        memory_bytes: pixels * BYTES_PER_PIXEL + FIXED,
+        icc_bytes: 0,
+    }
+}
+
+pub(super) fn decode_by_zune(file: &[u8], header: &Header) -> Result<Picture, RenderError> {
+    header.check_scans_for_zune(file)?;
     let (width, height) = (header.size.width as usize, header.size.height as usize);
     let options = DecoderOptions::default()
         .set_strict_mode(false)

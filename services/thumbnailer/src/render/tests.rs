@@ -15,8 +15,10 @@ use crate::{
 };
 
 mod hostile;
+mod likeness;
 
-const LIMITS: Limits = Limits { most_pixels: 32_000_000, jpeg_quality: 80 };
+/// The quality is that at which even the smallest pictures keep their colors.
+const LIMITS: Limits = Limits { most_pixels: 32_000_000, jpeg_quality: 95 };
 
 fn spec(width: u32, height: u32, method: ThumbnailMethod) -> ThumbnailSpec {
     ThumbnailSpec { width, height, method, animated: false }

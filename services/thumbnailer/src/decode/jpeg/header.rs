@@ -1,4 +1,4 @@
-//! What a JPEG says of itself before its first scan, and how many scans it has.
+//! What a JPEG says of itself before its first scan, and for zune-jpeg, what its scans are.
 
 use crate::{
     error::RenderError,
@@ -21,6 +21,10 @@ pub(crate) struct Header {
     pub(super) colors: Colors,
     /// Where in the file Adobe's transform is.
     pub(super) adobe_transform_at: Option<usize>,
+    /// The number of components.
+    count: u8,
+    is_progressive: bool,
+    first_scan_at: usize,
 }
 
 /// What the components are.
@@ -46,7 +50,7 @@ struct Findings<'f> {
 impl Header {
     /// Reads the segments up to the first scan.
     pub(crate) fn read(file: &[u8]) -> Result<Self, RenderError> {
-        let (findings, scans) = read_segments(file)?;
+        let (findings, first_scan_at) = read_segments(file)?;
         let Some([8, frame @ ..]) = findings.frame else {
             return Err(RenderError::broken("no frame of 8 bits"));
         };
@@ -62,13 +66,29 @@ impl Header {
         if components.len() != usize::from(count) * 3 {
             return Err(cut_off());
         }
-        check_scans(scans, count, findings.is_progressive)?;
         Ok(Self {
             size,
             orientation: findings.orientation.unwrap_or_default(),
             colors: colors(components, &findings)?,
             adobe_transform_at: findings.adobe.map(|(at, _)| at),
+            count,
+            is_progressive: findings.is_progressive,
+            first_scan_at,
         })
+    }
+
+    /// Refuses scans that zune-jpeg cannot read, or that would keep it busy.
+    pub(super) fn check_scans_for_zune(&self, file: &[u8]) -> Result<(), RenderError> {
+        const COMPONENTS_AT: usize = 4;
+        let scans = file.get(self.first_scan_at..).unwrap_or_default();
+        // zune-jpeg loses the later scans of these, and would show a green picture.
+        if !self.is_progressive && scans.get(COMPONENTS_AT).is_some_and(|in_first| *in_first < self.count) {
+            return Err(RenderError::broken("a scan per color component is not supported"));
+        }
+        if count_scans(scans) > MOST_SCANS {
+            return Err(RenderError::broken("too many scans"));
+        }
+        Ok(())
     }
 }
 
@@ -76,9 +96,8 @@ fn cut_off() -> RenderError {
     RenderError::broken("the header is cut off")
 }
 
-/// Walks over the segments; answers also what follows the first start of a scan, itself
-/// included.
-fn read_segments(file: &[u8]) -> Result<(Findings<'_>, &[u8]), RenderError> {
+/// Walks over the segments; answers also where the first start of a scan is.
+fn read_segments(file: &[u8]) -> Result<(Findings<'_>, usize), RenderError> {
     let mut findings = Findings::default();
     let mut at = 2;
     loop {
@@ -89,7 +108,7 @@ fn read_segments(file: &[u8]) -> Result<(Findings<'_>, &[u8]), RenderError> {
             // Markers without content.
             0x01 | 0xd0..=0xd8 => continue,
             0xd9 => return Err(RenderError::broken("it ends before the picture")),
-            0xda => return Ok((findings, &file[marker_at - 1..])),
+            0xda => return Ok((findings, marker_at - 1)),
             _ => {}
         }
         let content = segment(file, at).ok_or_else(cut_off)?;
@@ -160,19 +179,6 @@ fn colors(components: &[u8], findings: &Findings<'_>) -> Result<Colors, RenderEr
         ([_, _, _, _], transform) => Colors::Cmyk { inverted: transform.is_some() },
         _ => return Err(RenderError::broken("an odd number of color components")),
     })
-}
-
-/// `count` is the number of components.
-fn check_scans(scans: &[u8], count: u8, is_progressive: bool) -> Result<(), RenderError> {
-    const COMPONENTS_AT: usize = 4;
-    // zune-jpeg loses the later scans of these, and would show a green picture.
-    if !is_progressive && scans.get(COMPONENTS_AT).is_some_and(|in_first| *in_first < count) {
-        return Err(RenderError::broken("a scan per color component is not supported"));
-    }
-    if count_scans(scans) > MOST_SCANS {
-        return Err(RenderError::broken("too many scans"));
-    }
-    Ok(())
 }
 
 /// At least the number of scans that any reader can find: their marker cannot be part of
