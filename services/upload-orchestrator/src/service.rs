@@ -20,7 +20,7 @@ use crate::{
     accounts::Accounts,
     actors::{
         registry::{Registry, Shared, pending_index},
-        upload::{AbortUpload, CommitUpload, ReportProgress, UploadActor, discard, lease_ttl},
+        upload::{AbortUpload, CommitUpload, ReportProgress, UploadActor, discard, lease_key, lease_ttl},
     },
     evict, metrics, moderate,
     quota::Quotas,
@@ -82,7 +82,7 @@ impl UploadOrchestrator {
             }
             Target::Reserved(mxc) | Target::Remote(mxc) => mxc,
         };
-        let lease = match self.shared.state.try_acquire(&format!("upload:{mxc}"), lease_ttl(uploader)).await {
+        let lease = match self.shared.state.try_acquire(&lease_key(mxc), lease_ttl(uploader)).await {
             Ok(Some(lease)) => Some(lease),
             Ok(None) => return Err(self.refuse_second(mxc, target, uploader).await),
             Err(error) => {

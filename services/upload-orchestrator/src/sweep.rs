@@ -14,11 +14,11 @@ use heliograph_catalog::{
     removals_prefix,
 };
 use heliograph_proto::BlobId;
-use heliograph_types::{StoreName, Timestamp};
+use heliograph_types::{Mxc, StoreName, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    actors::{registry::Shared, upload::LEASE_TTL},
+    actors::{registry::Shared, upload},
     discard::remove,
     metrics, moderate, sharing,
 };
@@ -54,12 +54,16 @@ pub(crate) async fn run(shared: Arc<Shared>, shutdown: CancellationToken, dead_b
     let _ = shutdown.run_until_cancelled(sweeps).await;
 }
 
-/// One sweep, by one instance at a time. What cannot be removed is left for the next one.
-pub(crate) async fn sweep(shared: &Shared, dead_before: Timestamp) {
+/// One sweep, by one instance at a time: false if it is not our turn. What cannot be removed is left
+/// for the next one.
+pub(crate) async fn sweep(shared: &Shared, dead_before: Timestamp) -> bool {
     let lease = match shared.state.try_acquire(SWEEPER, SWEEPER_TTL).await {
         Ok(Some(lease)) => lease,
-        Ok(None) => return,
-        Err(error) => return tracing::warn!(%error, "not sweeping without the shared state"),
+        Ok(None) => return false,
+        Err(error) => {
+            tracing::warn!(%error, "not sweeping without the shared state");
+            return false;
+        }
     };
     told("uploads", sweep_blobs(shared, dead_before).await);
     told("removals", sweep_removals(shared, dead_before).await);
@@ -68,6 +72,7 @@ pub(crate) async fn sweep(shared: &Shared, dead_before: Timestamp) {
     if let Err(error) = shared.state.release(&lease).await {
         tracing::debug!(%error, "lease left to expire");
     }
+    true
 }
 
 fn told<E: std::fmt::Display>(what: &str, swept: Result<usize, E>) {
@@ -143,10 +148,8 @@ async fn sweep_one(shared: &Shared, blob: &Key, owner: &BlobOwner) -> Result<boo
     if is_in_progress || is_named {
         return Ok(false);
     }
-    // Who was killed while it wrote the record has left half of it.
-    shared.catalog.clear_leftovers(&owner.mxc).await?;
     sharing::note_removal(shared, &owner.mxc, blob).await?;
-    let is_gone = moderate::finish_removal(shared, &owner.mxc, blob).await?;
+    let is_gone = finish(shared, &owner.mxc, blob).await?;
     if is_gone {
         tracing::info!(mxc = %owner.mxc, "removed the remains of an upload");
         metrics::swept("upload");
@@ -154,24 +157,59 @@ async fn sweep_one(shared: &Shared, blob: &Key, owner: &BlobOwner) -> Result<boo
     Ok(is_gone)
 }
 
-/// Finishes removals that were noted before `noted_before` and not finished.
+/// Removes bytes whose removal was noted, and half a record, which who was killed while it wrote
+/// one has left. While somebody fills the id that half may be theirs: then a note is left, for
+/// the next sweep to look again.
+async fn finish(shared: &Shared, mxc: &Mxc, blob: &Key) -> Result<bool, CatalogError> {
+    let lease_key = upload::lease_key(mxc);
+    let cleared = owning(shared, &lease_key, shared.catalog.clear_leftovers(mxc)).await.transpose()?;
+    let is_gone = moderate::finish_removal(shared, mxc, blob).await?;
+    if cleared.is_none() {
+        sharing::note_removal(shared, mxc, blob).await?;
+    }
+    Ok(is_gone)
+}
+
+/// What `work` answers, if nobody else owns `key`.
+async fn owning<T>(shared: &Shared, key: &str, work: impl Future<Output = T>) -> Option<T> {
+    let lease = shared.state.try_acquire(key, upload::LEASE_TTL).await.ok().flatten()?;
+    let answer = work.await;
+    if let Err(error) = shared.state.release(&lease).await {
+        tracing::debug!(key, %error, "lease left to expire");
+    }
+    Some(answer)
+}
+
+/// Finishes removals that were noted before `noted_before` and not finished. Not of a medium that
+/// somebody is just removing or changing: the note is theirs too.
 async fn sweep_removals(shared: &Shared, noted_before: Timestamp) -> Result<usize, CatalogError> {
     let mut finished = 0;
     let mut notes = shared.blobs.list(&removals_prefix(None));
     while let Some((note, _)) = notes.try_next().await.map_err(CatalogError::Store)? {
         let Some((blob_id, mxc)) = note_owner(&note) else { continue };
-        let removal = match shared.catalog.find_removal(&blob_id, &mxc).await {
-            Ok(Some(removal)) if removal.noted_at < noted_before => removal,
-            Ok(_) => continue,
-            Err(error) => {
-                tracing::warn!(%note, %error, "a note cannot be read; the bytes stay");
-                continue;
-            }
-        };
-        let Ok(blob) = Key::new(removal.blob) else { continue };
-        finished += usize::from(moderate::finish_removal(shared, &mxc, &blob).await?);
+        let work = sweep_removal(shared, &blob_id, &mxc, noted_before);
+        let is_gone = owning(shared, &moderate::lease_key(&mxc), work).await.transpose()?;
+        finished += usize::from(is_gone == Some(true));
     }
     Ok(finished)
+}
+
+async fn sweep_removal(
+    shared: &Shared,
+    blob_id: &str,
+    mxc: &Mxc,
+    noted_before: Timestamp,
+) -> Result<bool, CatalogError> {
+    let removal = match shared.catalog.find_removal(blob_id, mxc).await {
+        Ok(Some(removal)) if removal.noted_at < noted_before => removal,
+        Ok(_) => return Ok(false),
+        Err(error) => {
+            tracing::warn!(%mxc, blob_id, %error, "a note cannot be read; the bytes stay");
+            return Ok(false);
+        }
+    };
+    let Ok(blob) = Key::new(removal.blob) else { return Ok(false) };
+    finish(shared, mxc, &blob).await
 }
 
 async fn sweep_reservations(shared: &Shared) {
@@ -197,9 +235,6 @@ async fn sweep_reservations(shared: &Shared) {
 /// Removes an expired reservation, and what was put there without us; not while it is being
 /// filled.
 async fn sweep_reservation(shared: &Shared, expired: &Reserved) -> Result<bool, CatalogError> {
-    let Ok(Some(lease)) = shared.state.try_acquire(&format!("upload:{}", expired.mxc), LEASE_TTL).await else {
-        return Ok(false);
-    };
     let removal = async {
         if shared.config.direct {
             for store in shared.stores() {
@@ -209,9 +244,8 @@ async fn sweep_reservation(shared: &Shared, expired: &Reserved) -> Result<bool, 
         }
         shared.catalog.remove_reserved(&expired.mxc).await
     };
-    let removed = removal.await;
-    drop(shared.state.release(&lease).await);
-    removed.map(|()| true)
+    let removed = owning(shared, &upload::lease_key(&expired.mxc), removal).await.transpose()?;
+    Ok(removed.is_some())
 }
 
 /// Removes what was put into the stores without us and can no longer be completed. A URL works

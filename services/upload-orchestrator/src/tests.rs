@@ -11,7 +11,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, UNIX_EPOCH},
 };
@@ -109,7 +109,22 @@ impl House {
     ) -> Arc<UploadOrchestrator> {
         // The sweep, the keeper of ledgers, and the eviction.
         self.lasting.fetch_add(3, Ordering::SeqCst);
-        let deps = Deps {
+        UploadOrchestrator::start(config, self.deps(blobs, catalog, alone))
+    }
+
+    /// An instance that does nothing of its own accord, once this has returned.
+    async fn passive(&self, blobs: Arc<dyn BlobStore>) -> Arc<UploadOrchestrator> {
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), Arc::clone(&self.state), clock));
+        let deps = self.deps(blobs, catalog, false);
+        deps.shutdown.cancel();
+        let uploads = UploadOrchestrator::start(UploadsConfig::default(), deps);
+        self.settle().await;
+        uploads
+    }
+
+    fn deps(&self, blobs: Arc<dyn BlobStore>, catalog: Arc<Catalog>, alone: bool) -> Deps {
+        Deps {
             quotas: self.quotas.clone(),
             remote_copies: self.remote_copies.clone(),
             blobs,
@@ -120,8 +135,7 @@ impl House {
             tasks: self.tasks.clone(),
             shutdown: CancellationToken::new(),
             alone,
-        };
-        UploadOrchestrator::start(config, deps)
+        }
     }
 
     /// Waits until what a commit leaves to the background is done.

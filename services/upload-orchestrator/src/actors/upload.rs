@@ -12,7 +12,7 @@ use heliograph_blobs::Key;
 use heliograph_catalog::{CatalogError, MediaRecord};
 use heliograph_leases::Lease;
 use heliograph_proto::{Commit, Ticket};
-use heliograph_types::{ErrorCode, Failure, UserId};
+use heliograph_types::{ErrorCode, Failure, Mxc, UserId};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::{Instrument, Span};
 
@@ -33,6 +33,11 @@ const COPY_LEASE_TTL: Duration = Duration::from_secs(6);
 /// How long the id of an upload is owned without renewal; copies have no uploader.
 pub(crate) const fn lease_ttl(uploader: Option<&UserId>) -> Duration {
     if uploader.is_none() { COPY_LEASE_TTL } else { LEASE_TTL }
+}
+
+/// Who fills an id owns this.
+pub(crate) fn lease_key(mxc: &Mxc) -> String {
+    format!("upload:{mxc}")
 }
 
 /// See the top of the file.

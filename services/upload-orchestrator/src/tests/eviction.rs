@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     evict,
+    service::new_blob_id,
     sharing::{self, Outcome},
     sweep,
 };
@@ -79,6 +80,13 @@ async fn fetch(house: &House, uploads: &UploadOrchestrator, name: &str, content:
 
 async fn look(uploads: &UploadOrchestrator) {
     evict::look(&uploads.shared, &CancellationToken::new()).await.unwrap();
+}
+
+/// A whole sweep, once the one that an instance begins with is over.
+async fn sweep(uploads: &UploadOrchestrator) {
+    while !sweep::sweep(&uploads.shared, uploads.shared.dead_before()).await {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 async fn is_there(house: &House, mxc: &Mxc) -> bool {
@@ -343,6 +351,29 @@ async fn one_instance_at_a_time_looks() {
     assert!(!is_there(&house, &mxc).await);
 }
 
+#[actix::test]
+async fn every_instance_learns_that_a_copy_has_gone() {
+    let house = house(within(0));
+    let uploads = open(&house).await;
+    let mxc = fetch(&house, &uploads, "a", b"aaa").await;
+    house.clock.advance(DAY);
+    let clock: Arc<dyn Clock> = house.clock.clone();
+    let other = Arc::new(Catalog::new(Arc::clone(&house.blobs), Arc::clone(&house.state), clock));
+    let (mut changes, shutdown) = (other.changes(), CancellationToken::new());
+    let watch = house.tasks.spawn(Arc::clone(&other).watch(shutdown.clone()));
+    // It listens from now on.
+    changes.recv().await.unwrap();
+    assert!(other.find(&mxc).await.unwrap().is_some());
+
+    look(&uploads).await;
+    let change = tokio::time::timeout(Duration::from_secs(20), changes.recv()).await;
+
+    change.expect("nobody tells of it").unwrap();
+    assert!(other.find(&mxc).await.unwrap().is_none());
+    shutdown.cancel();
+    watch.await.unwrap();
+}
+
 /// Somebody does something when the copy has been chosen, and the note on its bytes is written.
 async fn meanwhile<T>(
     house: &House,
@@ -357,7 +388,12 @@ async fn meanwhile<T>(
         gate.go.add_permits(9);
         happened
     };
-    let ((), happened) = tokio::join!(look(evictor), happening);
+    let looking = async {
+        look(evictor).await;
+        // Without the note nobody would come to the gate.
+        gate.reached.add_permits(1);
+    };
+    let ((), happened) = tokio::join!(looking, happening);
     assert!(is_there(house, removing).await);
     happened
 }
@@ -399,6 +435,21 @@ async fn a_copy_that_is_quarantined_by_who_thinks_the_lease_is_over_stays() {
 }
 
 #[actix::test]
+async fn a_copy_that_belongs_to_another_by_now_stays_and_is_known_still() {
+    let house = house(within(0));
+    let (gate, evictor, mxc) = gated(&house).await;
+
+    let key = format!("medium:{mxc}");
+    let taking = async {
+        house.clock.advance(Duration::from_secs(31));
+        house.state.try_acquire(&key, Duration::from_mins(1)).await.unwrap()
+    };
+    assert!(meanwhile(&house, &mxc, taking, &gate, &evictor).await.is_some());
+
+    assert_eq!(total(&house).await, (1, 3));
+}
+
+#[actix::test]
 async fn a_copy_that_is_being_moderated_is_left_alone() {
     let house = house(within(0));
     let uploads = open(&house).await;
@@ -419,7 +470,7 @@ async fn a_fetch_at_any_step_of_an_eviction_is_never_lost() {
     }
 }
 
-/// Counts the steps of the store; before one of them somebody fetches the copy that is going. The
+/// Counts the steps of the eviction; before one of them somebody fetches the copy that is going. The
 /// bytes of both are those of the first, and stay: the other one uses them.
 async fn fetch_at_each_step(names: [&'static str; 2]) {
     let (going, other) = (far("going"), far("other"));
@@ -434,10 +485,12 @@ async fn fetch_at_each_step(names: [&'static str; 2]) {
         copies(&house).note_read(&[(other.clone(), house.clock.now())]).await.unwrap();
         let taken = Arc::new(AtomicUsize::new(0));
         let (gate, reached) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let counts = Arc::new(AtomicBool::new(false));
         let ask = {
             let (taken, gate, reached) = (Arc::clone(&taken), Arc::clone(&gate), Arc::clone(&reached));
+            let counts = Arc::clone(&counts);
             move |_: Step, _: &Key| {
-                let is_it = taken.fetch_add(1, Ordering::SeqCst) == at;
+                let is_it = counts.load(Ordering::SeqCst) && taken.fetch_add(1, Ordering::SeqCst) == at;
                 let (gate, reached) = (Arc::clone(&gate), Arc::clone(&reached));
                 async move {
                     if is_it {
@@ -450,24 +503,21 @@ async fn fetch_at_each_step(names: [&'static str; 2]) {
             }
         };
         let store: Arc<dyn BlobStore> = Arc::new(Intercepted::new(Arc::clone(&house.blobs), ask));
-        let evictor = house.instance(store);
-        // Its own first looks are over.
-        house.settle().await;
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        let before = taken.load(Ordering::SeqCst);
-        if before > at {
-            gate.add_permits(9);
-        }
+        let evictor = house.passive(store).await;
+        // From here on nothing but the eviction takes steps.
+        counts.store(true, Ordering::SeqCst);
 
+        let is_over = AtomicBool::new(false);
         let fetching = async {
             drop(reached.acquire().await.unwrap());
             house.catalog.forget(&going);
-            let is_fetched = before <= at && try_fetch(&house, &uploads, &going, b"same").await;
+            let is_fetched = !is_over.load(Ordering::SeqCst) && try_fetch(&house, &uploads, &going, b"same").await;
             gate.add_permits(9);
             is_fetched
         };
         let looking = async {
             look(&evictor).await;
+            is_over.store(true, Ordering::SeqCst);
             reached.add_permits(1);
             gate.add_permits(9);
         };
@@ -477,18 +527,74 @@ async fn fetch_at_each_step(names: [&'static str; 2]) {
         fetched += usize::from(is_fetched);
         for _ in 0..2 {
             house.clock.advance(Duration::from_hours(26));
-            sweep::sweep(&uploads.shared, uploads.shared.dead_before()).await;
+            sweep(&uploads).await;
         }
 
         assert!(is_there(&house, &other).await, "step {at}");
         assert_eq!(is_there(&house, &going).await, is_fetched, "step {at}");
         let expected = if is_fetched { (2, 8) } else { (1, 4) };
         assert_eq!((total(&house).await, house.files("removals")), (expected, 0), "step {at}");
-        if at > steps {
+        if at >= steps {
             assert!(fetched > 3, "it was never fetched while it went: {fetched}");
             return;
         }
     }
+}
+
+/// The bytes of a medium that has no record, as who was killed leaves them, and half a record.
+async fn half_of(house: &House, mxc: &Mxc) -> std::path::PathBuf {
+    let (upload, half) = (new_blob_id(house.clock.now().as_millis()), format!("{}#1", record_key(mxc)));
+    house.blobs.put(&blob_key(mxc, upload.as_str(), None), Bytes::from_static(b"half")).await.unwrap();
+    let half = house.folder.path().join(half);
+    std::fs::create_dir_all(half.parent().unwrap()).unwrap();
+    std::fs::write(&half, "{").unwrap();
+    half
+}
+
+/// The store writes a record beside its place first: that is what a killed process leaves, and
+/// what whoever commits has just written.
+#[actix::test]
+async fn a_sweep_takes_no_record_away_that_is_just_being_written() {
+    let house = house(RemoteCopiesConfig::default());
+    let (mxc, uploads) = (far("a"), house.passive(Arc::clone(&house.blobs)).await);
+    let half = half_of(&house, &mxc).await;
+    house.clock.advance(DAY * 2);
+    let ticket = uploads.begin(Begin { uploader: None, ..begin(Target::Remote(mxc.clone())) }).await.unwrap();
+
+    sweep(&uploads).await;
+
+    assert!(half.exists());
+    assert_eq!(house.files("blobs"), 0);
+    uploads.abort(&ticket).await.unwrap();
+    eventually("it is given up", || uploads.shared.uploads.is_over(&ticket.blob_id)).await;
+    house.settle().await;
+    house.clock.advance(DAY * 2);
+    sweep(&uploads).await;
+
+    assert!(!half.exists());
+    assert_eq!(house.files("removals"), 0);
+}
+
+/// Somebody was killed before it removed the record. The next one who removes it uses the very
+/// note that the sweep would take back.
+#[actix::test]
+async fn a_sweep_takes_no_note_away_that_somebody_relies_on() {
+    let house = house(RemoteCopiesConfig::default());
+    let uploads = open(&house).await;
+    let mxc = fetch(&house, &uploads, "a", b"aaa").await;
+    let blob = house.catalog.find_now(&mxc).await.unwrap().unwrap().blob_key().unwrap();
+    sharing::note_removal(&uploads.shared, &mxc, &blob).await.unwrap();
+    copies(&house).forget(&mxc).await.unwrap();
+    house.clock.advance(DAY * 2);
+    let lease = house.state.try_acquire(&format!("medium:{mxc}"), Duration::from_mins(1)).await.unwrap().unwrap();
+
+    sweep(&uploads).await;
+    assert_eq!((house.files("removals"), total(&house).await), (1, (0, 0)));
+    house.state.release(&lease).await.unwrap();
+    sweep(&uploads).await;
+
+    assert_eq!((house.files("removals"), total(&house).await), (0, (1, 3)));
+    assert!(is_there(&house, &mxc).await);
 }
 
 /// Two who remove one copy, as only without leases: the slower one is still at it when it has been
@@ -547,7 +653,7 @@ async fn die_at_each_step(keeps_the_state: bool) {
         let ours = upload(&house, &*uploads, b"ours").await.mxc.clone();
         moderate(&uploads, &far("held"), Action::Quarantine).await;
         house.clock.advance(Duration::from_hours(26));
-        sweep::sweep(&uploads.shared, uploads.shared.dead_before()).await;
+        sweep(&uploads).await;
         house.clock.advance(DAY * 40);
         drop(uploads);
         let (store, taken) = dying(&raw, step);
@@ -563,7 +669,7 @@ async fn die_at_each_step(keeps_the_state: bool) {
         let uploads = open(&house).await;
         for _ in 0..2 {
             house.settle().await;
-            sweep::sweep(&uploads.shared, uploads.shared.dead_before()).await;
+            sweep(&uploads).await;
             house.clock.advance(Duration::from_hours(26));
         }
         check(&house, step, &ours).await;
