@@ -87,6 +87,17 @@ pub struct FoundKey {
     pub valid_until: Timestamp,
 }
 
+/// Asks what there is to say of a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// Our server name, whose medium the picture becomes.
+    pub tenant: ServerName,
+    /// Of http or https.
+    pub url: Url,
+    /// `Accept-Language` of whoever wants to read it; may be empty.
+    pub languages: String,
+}
+
 /// The way out. The only service that talks to strangers.
 #[async_trait]
 pub trait FederationService: Send + Sync + 'static {
@@ -118,6 +129,15 @@ pub trait FederationService: Send + Sync + 'static {
     /// anything of, and for an address that is not public; `NotFound` for a name of ours and
     /// for one that is blocked.
     async fn locate(&self, server_name: &ServerName) -> Result<Url, Failure>;
+
+    /// What a page says of itself: a JSON object, as clients get it. Its picture is a medium of
+    /// the tenant by then. Remembered for a time; callers that ask for the same at once share one
+    /// visit.
+    ///
+    /// `Unrecognized` where previews are switched off, `Forbidden` for what the operator or the
+    /// guard of addresses refuses, `LimitExceeded` without room, `BadGateway` for all that
+    /// cannot be had: nobody learns why.
+    async fn preview(&self, request: Preview) -> Result<Bytes, Failure>;
 }
 
 impl From<&Fetch> for wire::FetchRequest {
@@ -218,6 +238,13 @@ impl wire::federation_service_server::FederationService for GrpcFederationServer
         let base_url = self.0.locate(&server_name).await.map_err(to_status)?.into();
         Ok(Response::new(wire::LocateResponse { base_url }))
     }
+
+    async fn preview(&self, request: Request<wire::PreviewRequest>) -> Result<Response<wire::PreviewResponse>, Status> {
+        let wire::PreviewRequest { tenant, url, languages } = request.into_inner();
+        let request = Preview { tenant: parse(&tenant)?, url: parse(&url)?, languages };
+        let answer = self.0.preview(request).await.map_err(to_status)?;
+        Ok(Response::new(wire::PreviewResponse { answer }))
+    }
 }
 
 /// A [`FederationService`] behind gRPC.
@@ -272,6 +299,12 @@ impl FederationService for GrpcFederationClient {
         let message = wire::LocateRequest { server_name: server_name.to_string() };
         let answer = self.0.clone().locate(message).await.map_err(to_failure)?.into_inner();
         parse(&answer.base_url).map_err(to_failure)
+    }
+
+    async fn preview(&self, Preview { tenant, url, languages }: Preview) -> Result<Bytes, Failure> {
+        let message = wire::PreviewRequest { tenant: tenant.to_string(), url: url.into(), languages };
+        let answer = self.0.clone().preview(message).await.map_err(to_failure)?.into_inner();
+        Ok(answer.answer)
     }
 }
 

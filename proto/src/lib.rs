@@ -17,7 +17,7 @@ mod upload;
 
 pub use federation::{
     FederationService, Fetch, FetchThumbnail, FindKey, FoundKey, GrpcFederationClient, GrpcFederationServer,
-    MOST_FOREIGN_BYTES, MediaBody, RemoteMedia,
+    MOST_FOREIGN_BYTES, MediaBody, Preview, RemoteMedia,
 };
 pub use follow::{
     FetchPeer, FollowError, Followed, Following, GrpcFetchPeerClient, GrpcFetchPeerServer, RemoteHead, StoredCopy,

@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("proto", &[]),
     ("runtime", &[]),
     ("jpeg", &[]),
+    ("preview", &[]),
     ("blobs", &[]),
     ("leases", &[]),
     ("matrix", &["leases"]),
@@ -27,7 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tests", &[]),
 ];
 
-const LIBRARIES: &[&str] = &["proto", "runtime", "blobs", "leases", "matrix", "catalog"];
+const LIBRARIES: &[&str] = &["proto", "runtime", "preview", "blobs", "leases", "matrix", "catalog"];
 
 const EVERYTHING: &[&str] = &[
     "proto",

@@ -32,6 +32,7 @@ mod network;
 mod openapi;
 mod outages;
 mod paths;
+mod previews;
 mod protection;
 mod quotas;
 mod ranges;

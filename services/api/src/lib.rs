@@ -52,6 +52,7 @@ pub use server::serve;
 
 /// What the front works with.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the operator")]
 pub struct Deps {
     /// Our server names; the first one speaks for requests that name none.
     pub server_names: Vec<ServerName>,
@@ -65,6 +66,8 @@ pub struct Deps {
     pub redirects: RedirectsConfig,
     /// Whether media of other servers are fetched and kept.
     pub takes_in_remote_media: bool,
+    /// Whether URLs are previewed.
+    pub previews: bool,
     /// With which other servers we have to do.
     pub servers: ServerLists,
     /// How often reads of copies of remote media are written down.

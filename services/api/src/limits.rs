@@ -152,6 +152,15 @@ impl Limits {
         self.spend("renders", caller, rate.get(), 1).await
     }
 
+    /// A URL is to be previewed.
+    pub(crate) async fn preview(&self, caller: &Caller) -> Result<(), ApiError> {
+        let rate = match caller {
+            Caller::Service(_) => self.config.service_previews,
+            _ => self.config.user_previews,
+        };
+        self.spend("previews", caller, rate.get(), 1).await
+    }
+
     /// Somebody without a token asks for anything.
     pub(crate) async fn anonymous(&self, caller: &Caller) -> Result<(), ApiError> {
         self.spend("requests", caller, self.config.address_requests.get(), 1).await

@@ -23,6 +23,7 @@ use crate::{
 };
 
 /// What all requests share.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the operator")]
 pub(crate) struct Front {
     pub(crate) config: ApiConfig,
     pub(crate) server_names: Vec<ServerName>,
@@ -32,6 +33,7 @@ pub(crate) struct Front {
     pub(crate) freeze: Freeze,
     pub(crate) redirects: Redirects,
     pub(crate) takes_in_remote_media: bool,
+    pub(crate) previews: bool,
     pub(crate) servers: ServerLists,
     pub(crate) reads: Arc<Reads>,
     pub(crate) published: Published,
@@ -122,6 +124,7 @@ pub(crate) fn build_front(config: ApiConfig, deps: Deps) -> Result<Front, String
         freeze: Freeze::new(&config),
         redirects: Redirects::new(deps.redirects, &deps.blobs)?,
         takes_in_remote_media: deps.takes_in_remote_media,
+        previews: deps.previews,
         servers: deps.servers,
         limits: Arc::new(Limits::new(deps.limits, State::clone(&deps.state))),
         reads: Arc::new(Reads::new(Copies::new(State::clone(&deps.state)), Arc::clone(&deps.clock))),

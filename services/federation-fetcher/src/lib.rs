@@ -21,6 +21,7 @@ mod multipart;
 mod origin;
 mod pace;
 mod phase;
+mod previews;
 mod question;
 mod range;
 mod resume;
@@ -34,4 +35,5 @@ mod verdict;
 
 pub use disposition::read_file_name;
 pub use heliograph_matrix::FederationConfig;
+pub use previews::PreviewsDeps;
 pub use service::{ClusterDeps, Deps, FederationFetcher};

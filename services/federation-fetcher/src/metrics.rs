@@ -55,3 +55,18 @@ pub(crate) fn thumbnail_fetched(result: Result<usize, &Failure>) {
 pub(crate) fn keys_fetched(result: &'static str) {
     counter!("heliograph_federation_key_fetches_total", "result" => result).increment(1);
 }
+
+/// A preview was asked for: it was `made`, `remembered`, `refused`, or it `failed`.
+pub(crate) fn previewed(result: &'static str) {
+    counter!("heliograph_previews_total", "result" => result).increment(1);
+}
+
+/// A site was visited for a preview.
+pub(crate) fn preview_took(span: Duration) {
+    histogram!("heliograph_preview_seconds").record(span);
+}
+
+/// What became of a picture of a preview: `stored`, `refused`, later `deleted`.
+pub(crate) fn preview_picture(result: &'static str) {
+    counter!("heliograph_preview_pictures_total", "result" => result).increment(1);
+}

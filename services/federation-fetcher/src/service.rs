@@ -14,8 +14,8 @@ use heliograph_catalog::Catalog;
 use heliograph_leases::State;
 use heliograph_matrix::{Discovery, FederationConfig, GuardedClient, RemoteMediaMode, ServerLists, SigningKey};
 use heliograph_proto::{
-    FederationService, Fetch, FetchPeer, FetchThumbnail, FindKey, FollowError, Following, FoundKey, RemoteMedia,
-    UploadService,
+    FederationService, Fetch, FetchPeer, FetchThumbnail, FindKey, FollowError, Following, FoundKey, Preview,
+    RemoteMedia, UploadService,
 };
 use heliograph_types::{Clock, ErrorCode, Failure, Mxc, ServerName};
 use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
@@ -29,6 +29,7 @@ use crate::{
     fetch::Fetcher,
     key_source::KeySource,
     keys::KeyFinder,
+    previews::{Previews, PreviewsDeps, Surroundings},
     share::share,
     thumbnails::Thumbnails,
     verdict::{FetchError, OUT_OF_REACH},
@@ -42,6 +43,8 @@ pub struct Deps {
     pub catalog: Arc<Catalog>,
     /// Who admits and commits copies.
     pub uploads: Arc<dyn UploadService>,
+    /// Previews of URLs, if they are made.
+    pub previews: Option<PreviewsDeps>,
     /// The other instances, unless there can be none.
     pub cluster: Option<ClusterDeps>,
     /// The names we sign for, each with its key. They are never asked for media.
@@ -71,6 +74,7 @@ pub struct FederationFetcher {
     registry: Registry,
     thumbnails: Thumbnails,
     keys: Arc<KeyFinder>,
+    previews: Option<Arc<Previews>>,
     blobs: Arc<dyn BlobStore>,
     own_names: HashSet<ServerName>,
     servers: ServerLists,
@@ -92,9 +96,23 @@ impl FederationFetcher {
     /// Starts with `config`, inside the runtime on which fetches are to run. The limits of
     /// connections are those of `deps.client`.
     pub fn start(config: FederationConfig, deps: Deps) -> Arc<Self> {
-        let Deps { blobs, catalog, uploads, cluster, keys, state, client, clock, arbiters, tasks, shutdown } = deps;
+        let Deps { blobs, catalog, uploads, previews, cluster, keys, state, client, clock, arbiters, tasks, shutdown } =
+            deps;
         let discovery = Arc::new(Discovery::new(client.clone(), Arc::clone(&clock), State::clone(&state)));
         let runtime = Handle::current();
+        let until_connected = config.find_timeout.saturating_add(config.connect_timeout);
+        let previews = previews.map(|previews| {
+            let around = Surroundings {
+                blobs: Arc::clone(&blobs),
+                uploads: Arc::clone(&uploads),
+                state: State::clone(&state),
+                clock: Arc::clone(&clock),
+                tasks: tasks.clone(),
+                runtime: runtime.clone(),
+                until_connected,
+            };
+            Previews::start(previews, around, shutdown.clone())
+        });
         let source = KeySource { client: client.clone(), discovery: Arc::clone(&discovery), clock: Arc::clone(&clock) };
         let shared = State::clone(&state);
         let key_finder = KeyFinder::new(source, config.notaries.clone(), shared, tasks.clone(), runtime.clone());
@@ -114,6 +132,7 @@ impl FederationFetcher {
             registry,
             thumbnails,
             keys: Arc::new(key_finder),
+            previews,
             blobs,
             own_names,
             servers,
@@ -198,6 +217,11 @@ impl FederationService for FederationFetcher {
             Failure::new(ErrorCode::BadGateway, OUT_OF_REACH)
         })
     }
+
+    async fn preview(&self, request: Preview) -> Result<Bytes, Failure> {
+        let off = || Failure::new(ErrorCode::Unrecognized, "URL previews are switched off");
+        self.previews.as_ref().ok_or_else(off)?.find(request).await
+    }
 }
 
 #[async_trait]
@@ -213,5 +237,11 @@ impl FetchPeer for FederationFetcher {
 impl FederationFetcher {
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    pub(crate) async fn sweep_previews(&self) {
+        if let Some(previews) = &self.previews {
+            previews.sweep().await;
+        }
     }
 }

@@ -11,6 +11,7 @@ mod life;
 mod locate;
 mod media_server;
 mod notaries;
+mod previews;
 mod refusals;
 mod thumbnails;
 mod transfers;

@@ -169,6 +169,7 @@ fn serve_api(
         limits: parts.settings.limits.clone(),
         redirects: parts.settings.redirects.clone(),
         takes_in_remote_media: parts.settings.federation.remote_media == RemoteMediaMode::Fetch,
+        previews: parts.settings.previews.enabled,
         servers: ServerLists::new(&parts.settings.federation),
         write_reads_every: parts.settings.remote_copies.write_reads_every,
         state: Arc::clone(&parts.state),

@@ -53,7 +53,6 @@ pub(crate) struct Settings {
     pub(crate) remote_copies: RemoteCopiesConfig,
     pub(crate) thumbnails: ThumbnailsConfig,
     pub(crate) federation: FederationConfig,
-    #[expect(dead_code, reason = "read and checked already; previews are not served yet")]
     pub(crate) previews: PreviewsConfig,
     pub(crate) cluster: ClusterConfig,
     pub(crate) edge: EdgeConfig,

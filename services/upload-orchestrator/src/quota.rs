@@ -41,8 +41,11 @@ impl Quotas {
         Self(configs.into_iter().map(|config| (patterns(&config), config)).collect())
     }
 
-    /// The first that is for this user.
+    /// The first that is for this user. What previews keep is nobody's.
     pub(crate) fn find(&self, user: &UserId) -> Option<&QuotaConfig> {
+        if user.is_of_previews() {
+            return None;
+        }
         let is_for = |patterns: &[WildMatch]| patterns.iter().any(|pattern| pattern.matches(user.as_str()));
         self.0.iter().find(|(patterns, _)| is_for(patterns)).map(|(_, config)| config)
     }

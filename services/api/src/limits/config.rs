@@ -21,6 +21,8 @@ heliograph_settings::settings! {
         pub user_fetch_bytes: ByteRate = ByteRate::per_hour(20 << 30),
         /// Thumbnails that are not made yet, asked for by one user.
         pub user_renders: Rate = Rate::per_minute(3000),
+        /// Previews of URLs, asked for by one user.
+        pub user_previews: Rate = Rate::per_minute(300),
         /// Uploads of one application service (bridge), for all of its users together.
         pub service_uploads: Rate = Rate::per_minute(20_000),
         /// Bytes that one application service uploads.
@@ -33,6 +35,8 @@ heliograph_settings::settings! {
         pub service_fetch_bytes: ByteRate = ByteRate::per_hour(200 << 30),
         /// Thumbnails that are not made yet, asked for by one application service.
         pub service_renders: Rate = Rate::per_minute(20_000),
+        /// Previews of URLs, asked for by one application service.
+        pub service_previews: Rate = Rate::per_minute(3000),
         /// Requests without a token from one address (of IPv6, from one /64), and requests from
         /// it that are said to come from other servers, each.
         pub address_requests: Rate = Rate::per_minute(6000),

@@ -13,8 +13,8 @@ use heliograph_matrix::{
 };
 use heliograph_proto::{
     Begin, Block, Commit, Complete, Describe, Description, FederationService, Fetch, FetchThumbnail, FindKey, FoundKey,
-    ListUploads, Moderate, Presign, Remake, RemoteMedia, Render, Reservation, Reserve, Thumbnail, ThumbnailService,
-    Ticket, UploadService, Uploads, Usage,
+    ListUploads, Moderate, Presign, Preview, Remake, RemoteMedia, Render, Reservation, Reserve, Thumbnail,
+    ThumbnailService, Ticket, UploadService, Uploads, Usage,
 };
 use heliograph_runtime::{Health, Metrics, Readiness};
 use heliograph_types::{Clock, ContentType, Failure, ServerName, SystemClock, ThumbnailSpec, Timestamp, UserId};
@@ -65,6 +65,7 @@ impl House {
             limits: LimitsConfig::default(),
             redirects: RedirectsConfig::default(),
             takes_in_remote_media: true,
+            previews: false,
             servers: ServerLists::default(),
             write_reads_every: Duration::from_mins(1),
             state: State::clone(&state),
@@ -276,5 +277,9 @@ impl FederationService for Others {
 
     async fn locate(&self, server_name: &ServerName) -> Result<Url, Failure> {
         Ok(format!("https://{server_name}:8448/").parse().unwrap())
+    }
+
+    async fn preview(&self, _: Preview) -> Result<Bytes, Failure> {
+        self.fail()
     }
 }

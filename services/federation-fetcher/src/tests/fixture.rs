@@ -16,18 +16,18 @@ use heliograph_blobs::{BlobStore, Key, LocalStore, StorageConfig};
 use heliograph_catalog::{Catalog, MediaRecord, blob_key};
 use heliograph_leases::{EmbeddedState, State};
 use heliograph_matrix::{
-    FederationConfig, GuardedClient, SigningKey,
+    FederationConfig, GuardedClient, PreviewsConfig, SigningKey, Way as WayOut,
     testing::{FixedLookup, Step, TestAuthority, TestRequest, TestServer},
 };
 use heliograph_proto::{
-    Begin, Block, Commit, Complete, FederationService, Fetch, ListUploads, Moderate, Presign, RemoteMedia, Reservation,
-    Reserve, Target, Ticket, UploadService, Uploads, Usage, testing::Way,
+    Action, Begin, Block, Commit, Complete, FederationService, Fetch, ListUploads, Moderate, Presign, RemoteMedia,
+    Reservation, Reserve, Target, Ticket, UploadService, Uploads, Usage, testing::Way,
 };
-use heliograph_types::{Clock, ErrorCode, Failure, ManualClock, Mxc, ServerName, Timestamp, UserId};
+use heliograph_types::{Clock, ErrorCode, Failure, ManualClock, MediaId, Mxc, ServerName, Timestamp, UserId};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Deps, FederationFetcher};
+use crate::{Deps, FederationFetcher, PreviewsDeps};
 
 /// An orchestrator that admits everybody but does not let content be overwritten.
 pub(super) struct FakeUploads {
@@ -78,7 +78,11 @@ impl UploadService for FakeUploads {
     }
 
     async fn begin(&self, request: Begin) -> Result<Ticket, Failure> {
-        let Target::Remote(mxc) = request.target else { return Err(Failure::internal("not remote")) };
+        let mxc = match request.target {
+            Target::Remote(mxc) => mxc,
+            Target::New(server_name) => Mxc { server_name, media_id: MediaId::random() },
+            Target::Reserved(_) => return Err(Failure::internal("nobody reserves here")),
+        };
         if let Some(failure) = self.refuse_begin.lock().unwrap().pop_front() {
             return Err(failure);
         }
@@ -95,7 +99,7 @@ impl UploadService for FakeUploads {
             blob: blob_key(&mxc, &blob_id, None).to_string(),
             mxc: mxc.clone(),
             blob_id: blob_id.parse().unwrap(),
-            uploader: None,
+            uploader: request.uploader,
             is_reserved: false,
             fence: number,
             max_bytes: 50 << 20,
@@ -138,7 +142,7 @@ impl UploadService for FakeUploads {
             blob: key.to_string(),
             upload: None,
             direct: false,
-            uploader: None,
+            uploader: commit.ticket.uploader,
             file_name: commit.file_name,
             created_at: Timestamp::default(),
             quarantined: None,
@@ -158,8 +162,12 @@ impl UploadService for FakeUploads {
         Ok(self.blobs.delete(&Key::new(ticket.blob.as_str()).unwrap()).await?)
     }
 
-    async fn moderate(&self, _: Moderate) -> Result<bool, Failure> {
-        Err(Failure::internal("not here"))
+    async fn moderate(&self, request: Moderate) -> Result<bool, Failure> {
+        assert_eq!(request.action, Action::Delete);
+        let record = self.catalog.find(&request.mxc).await?.ok_or_else(Failure::not_found)?;
+        self.note("delete");
+        self.blobs.delete(&record.blob_key()?).await?;
+        Ok(true)
     }
 
     async fn block(&self, _: Block) -> Result<(), Failure> {
@@ -220,6 +228,15 @@ impl Fixture {
         change: impl FnOnce(&mut FederationConfig),
         handler: impl Fn(&TestRequest) -> Vec<Step> + Send + Sync + 'static,
     ) -> Self {
+        Self::start_previewing(None, change, handler).await
+    }
+
+    /// With previews.
+    pub(super) async fn start_previewing(
+        previews: Option<PreviewsConfig>,
+        change: impl FnOnce(&mut FederationConfig),
+        handler: impl Fn(&TestRequest) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Self {
         let authority = TestAuthority::default();
         let server = TestServer::start(&authority, &["origin.example", "media.example"], handler).await;
         let mut config = FederationConfig {
@@ -230,6 +247,11 @@ impl Fixture {
         };
         change(&mut config);
         let client = client_of(&config, &server);
+        let previews = previews.map(|previews| {
+            let lookup = Arc::new(FixedLookup::new([("origin.example", server.address())]));
+            let client = GuardedClient::on(WayOut::for_previews(&config, &previews), lookup).unwrap();
+            (previews, client)
+        });
         let folder = tempfile::tempdir().unwrap();
         let blobs: Arc<dyn BlobStore> = Arc::new(LocalStore::open(folder.path(), &StorageConfig::default()).unwrap());
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
@@ -258,6 +280,7 @@ impl Fixture {
                     blobs: Arc::clone(&blobs),
                     catalog: Arc::clone(&catalog),
                     uploads: uploads.clone(),
+                    previews: previews.clone().map(|(config, client)| PreviewsDeps { config, client }),
                     cluster: None,
                     keys: HashMap::from([(us(), our_key())]),
                     state: State::clone(&state),

@@ -48,6 +48,7 @@ impl Fixture {
             catalog: Arc::clone(&self.catalog),
             uploads: self.uploads.clone(),
             state,
+            previews: None,
             cluster: Some(ClusterDeps { url: Some(url).filter(|_| reach == Reach::Known) }),
             keys: HashMap::from([(us(), our_key())]),
             client: client_of(&self.config, &self.server),

@@ -3,9 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use anyhow::Context;
-use heliograph_federation_fetcher::{ClusterDeps, FederationFetcher};
+use heliograph_federation_fetcher::{ClusterDeps, FederationFetcher, PreviewsDeps};
 use heliograph_leases::State;
-use heliograph_matrix::{GuardedClient, Resolver, SigningKey};
+use heliograph_matrix::{FederationConfig, GuardedClient, PreviewsConfig, Resolver, SigningKey, Way};
 use heliograph_proto::{ThumbnailService, UploadService};
 use heliograph_thumbnailer::Thumbnailer;
 use heliograph_types::ServerName;
@@ -50,11 +50,13 @@ pub(super) fn build_federation(
 ) -> anyhow::Result<Arc<FederationFetcher>> {
     let config = parts.settings.federation.clone();
     let lookup = Arc::new(Resolver::new(&config.nameservers));
-    let client = GuardedClient::new(&config, lookup).context("[federation]")?;
+    let client = GuardedClient::new(&config, Arc::clone(&lookup) as _).context("[federation]")?;
+    let previews = build_previews(&config, &parts.settings.previews, lookup)?;
     let deps = heliograph_federation_fetcher::Deps {
         blobs: Arc::clone(&parts.blobs),
         catalog: Arc::clone(&parts.catalog),
         uploads,
+        previews,
         // Embedded state is that of one process: there are no others.
         cluster: parts.settings.state.redis_url.is_some().then_some(ClusterDeps { url }),
         keys: collect_keys(tenants),
@@ -67,6 +69,19 @@ pub(super) fn build_federation(
         shutdown: parts.life.idle.clone(),
     };
     Ok(FederationFetcher::start(config, deps))
+}
+
+/// What previews are made with, if they are.
+fn build_previews(
+    federation: &FederationConfig,
+    config: &PreviewsConfig,
+    lookup: Arc<Resolver>,
+) -> anyhow::Result<Option<PreviewsDeps>> {
+    if !config.enabled {
+        return Ok(None);
+    }
+    let client = GuardedClient::on(Way::for_previews(federation, config), lookup).context("[previews]")?;
+    Ok(Some(PreviewsDeps { config: config.clone(), client }))
 }
 
 fn collect_keys(tenants: &[Tenant]) -> HashMap<ServerName, SigningKey> {

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use heliograph_leases::check_redis_url;
-use heliograph_matrix::{FederationConfig, HomeserverConfig, ServerLists, check_proxy};
+use heliograph_matrix::{FederationConfig, HomeserverConfig, PreviewsConfig, ServerLists, check_proxy};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -33,6 +33,7 @@ pub(super) fn find(settings: &Settings, role: Role) -> Found {
         found.push(("federation.backoff_min".to_owned(), message));
     }
     check_servers(&settings.federation, &mut found);
+    check_previews(&settings.previews, &mut found);
     if let Some(Err(error)) = settings.state.redis_url.as_ref().map(check_redis_url) {
         found.push(("state.redis_url".to_owned(), format!("must be a URL such as redis://host:6379/0: {error}")));
     }
@@ -54,6 +55,20 @@ pub(super) fn find(settings: &Settings, role: Role) -> Found {
 }
 
 /// What concerns every process.
+/// Bounds of how long previews are kept.
+fn check_previews(previews: &PreviewsConfig, found: &mut Found) {
+    let (min, usual, max) = (previews.min_lifetime, previews.usual_lifetime, previews.max_lifetime);
+    if min > max {
+        found.push((
+            "previews.min_lifetime".to_owned(),
+            format!("must not be longer than previews.max_lifetime ({max:?}), not {min:?}"),
+        ));
+    } else if !(min..=max).contains(&usual) {
+        let message = format!("must be from previews.min_lifetime ({min:?}) to max_lifetime ({max:?}), not {usual:?}");
+        found.push(("previews.usual_lifetime".to_owned(), message));
+    }
+}
+
 /// Which other servers there are for us.
 fn check_servers(federation: &FederationConfig, found: &mut Found) {
     let lists = [("blocked_servers", &federation.blocked_servers), ("allowed_servers", &federation.allowed_servers)];
@@ -174,7 +189,7 @@ fn check_role(settings: &Settings, role: Role, found: &mut Found) {
 
 /// Who waits must be more patient than whom it waits for, or the wrong one gives up.
 fn check_times(settings: &Settings, role: Role, found: &mut Found) {
-    let Settings { api, uploads, thumbnails, federation, cluster, .. } = settings;
+    let Settings { api, uploads, thumbnails, federation, previews, cluster, .. } = settings;
     let mut least = |key: &str, value: Duration, least: Duration, of: &str| {
         if value <= least {
             found.push((key.to_owned(), format!("must be longer than {least:?} ({of}), not {value:?}")));
@@ -189,6 +204,7 @@ fn check_times(settings: &Settings, role: Role, found: &mut Found) {
         return;
     }
     least("cluster.thumbnails_timeout", cluster.thumbnails_timeout, thumbnails.timeout, "thumbnails.timeout");
+    least("cluster.federation_timeout", cluster.federation_timeout, previews.timeout, "previews.timeout");
     let first_byte = api.max_wait.saturating_add(federation.until_first_byte());
     let of = "api.max_wait, federation.find_timeout, connect_timeout and head_timeout together";
     least("cluster.federation_timeout", cluster.federation_timeout, first_byte, of);

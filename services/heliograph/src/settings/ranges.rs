@@ -21,7 +21,7 @@ pub(super) fn find(settings: &Settings) -> Found {
 /// With no time, everything would be out of time at once. Of other spans zero has a meaning:
 /// not to wait, not to remember.
 fn check_spans(settings: &Settings, found: &mut Found) {
-    let Settings { api, state, uploads, remote_copies, thumbnails, federation, cluster, edge, .. } = settings;
+    let Settings { api, state, uploads, remote_copies, thumbnails, federation, previews, cluster, edge, .. } = settings;
     let spans = [
         ("api.head_timeout", api.head_timeout),
         ("api.body_timeout", api.body_timeout),
@@ -40,6 +40,9 @@ fn check_spans(settings: &Settings, found: &mut Found) {
         ("federation.rate_window", federation.rate_window),
         ("federation.fetch_timeout", federation.fetch_timeout),
         ("federation.origin_period", federation.origin_period),
+        ("previews.timeout", previews.timeout),
+        ("previews.read_timeout", previews.read_timeout),
+        ("previews.max_lifetime", previews.max_lifetime),
         ("edge.head_timeout", edge.head_timeout),
         ("edge.body_timeout", edge.body_timeout),
         ("edge.connect_timeout", edge.connect_timeout),
@@ -119,6 +122,7 @@ mod tests {
                 "federation",
                 &["find_timeout", "connect_timeout", "head_timeout", "read_timeout", "rate_window", "fetch_timeout"],
             ),
+            ("previews", &["timeout", "read_timeout"]),
             ("edge", &["head_timeout", "body_timeout", "connect_timeout", "answer_timeout"]),
             ("cluster", &["uploads_timeout", "completion_timeout", "thumbnails_timeout", "federation_timeout"]),
         ] {

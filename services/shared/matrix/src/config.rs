@@ -217,14 +217,54 @@ impl FederationConfig {
     }
 }
 
+const PREVIEWS: NonZeroUsize = NonZeroUsize::new(50).unwrap();
+
 heliograph_settings::settings! {
-    /// Previews of URLs in messages. They are not served yet: these settings are checked
-    /// and change nothing.
+    /// Previews of URLs in messages: a site is visited when somebody sees its URL, and learns our
+    /// address by that, never the user's. `nameservers`, `proxy`, `ca_file`, `find_timeout` and
+    /// `connect_timeout` are those of `[federation]`. To be set for `api` and `federation` alike.
     pub struct PreviewsConfig {
+        /// Whether previews are made. `false` answers 404 `M_UNRECOGNIZED`.
+        pub enabled: bool = false,
         /// Address ranges to connect to for previews although they are not public. Wins
         /// over `deny_addresses`. Has nothing to do with that of federation.
         pub allow_addresses: Vec<IpNet> = Vec::new(),
         /// Address ranges never to connect to for previews, besides all that are not public.
         pub deny_addresses: Vec<IpNet> = Vec::new(),
+        /// If not empty, the only hosts that are visited: names in which `*` stands for anything
+        /// and `?` for one character, such as `*.example.org`. What is refused is 403
+        /// `M_FORBIDDEN`; to where a redirect leads, and where a picture is, these lists count too.
+        pub allowed_hosts: Vec<String> = Vec::new(),
+        /// Hosts that are not visited, in the same form; wins over `allowed_hosts`.
+        pub denied_hosts: Vec<String> = Vec::new(),
+        /// Whole URLs that are not visited, in the same form, such as `*://*/private/*`.
+        pub denied_urls: Vec<String> = Vec::new(),
+        /// The languages that a site is asked for if the client names none, as in
+        /// `Accept-Language`, the best first. Of what a client names three are passed on.
+        pub languages: String = "en".to_owned(),
+        /// Bytes that are read of a page; what it says of itself is hardly ever beyond.
+        pub max_page_bytes: ByteSize = ByteSize::kib(1536),
+        /// The largest picture that is kept; without one that is smaller, the preview has none.
+        pub max_picture_bytes: ByteSize = ByteSize::mib(10),
+        /// How long a preview may take altogether: the page, what is said of it elsewhere, and
+        /// its picture. What is there by then counts; without anything it is 502 `M_UNKNOWN`.
+        pub timeout: Duration = Duration::from_secs(20),
+        /// How long a site may be silent before its answer and within it.
+        pub read_timeout: Duration = Duration::from_secs(8),
+        /// Previews that one node makes at once; more are refused with `M_LIMIT_EXCEEDED`. Each
+        /// holds up to 3 MiB in memory.
+        pub max_at_once: NonZeroUsize = PREVIEWS,
+        /// How long a preview is kept at least, whatever the site says.
+        pub min_lifetime: Duration = Duration::from_mins(15),
+        /// How long one is kept of which the site says nothing.
+        pub usual_lifetime: Duration = Duration::from_hours(1),
+        /// How long one is kept at most.
+        pub max_lifetime: Duration = Duration::from_hours(24),
+        /// How long it is remembered that a page cannot be had.
+        pub remember_failed: Duration = Duration::from_mins(1),
+        /// How long the picture stays after its preview, for clients that still show it. Then it
+        /// is deleted. Without the shared state (`[state]`) nobody knows any more when: what it
+        /// forgets stays.
+        pub keep_pictures: Duration = Duration::from_hours(24),
     }
 }

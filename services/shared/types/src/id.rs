@@ -116,12 +116,25 @@ impl FromStr for MediaId {
     }
 }
 
+const PREVIEWS: &str = "@_heliograph_previews:";
+
 /// A Matrix user id, `@localpart:server`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(Arc<str>);
 text_id!(UserId);
 
 impl UserId {
+    /// In whose name the pictures of URL previews are kept. Homeservers give no account a name
+    /// that begins so.
+    pub fn of_previews(server_name: &ServerName) -> Result<Self, InvalidId> {
+        format!("{PREVIEWS}{server_name}").parse()
+    }
+
+    /// Whether this is nobody but [`Self::of_previews`], whose room is not counted.
+    pub fn is_of_previews(&self) -> bool {
+        self.0.starts_with(PREVIEWS)
+    }
+
     /// The text after the first colon: the server that the user belongs to.
     pub fn server_name(&self) -> ServerName {
         let (_, server) = self.0.split_once(':').unwrap_or_default();
