@@ -20,7 +20,7 @@ use crate::{Peer, Request, Server, Twins, noise};
 
 const BOUNDARY: &str = "q0123456789abcdef0123456789abcdef";
 /// What the origin sends first.
-const BEGINNING: usize = 1 << 20;
+const BEGINNING: usize = 64 << 10;
 /// For all of them together, on a machine that does other things too.
 const PATIENCE: Duration = Duration::from_mins(10);
 

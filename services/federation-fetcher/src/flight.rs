@@ -1,6 +1,6 @@
 //! One fetch as those who wait for it see it: its head, its latest bytes, its end.
 //!
-//! Memory is bounded: only a window of the latest bytes is kept. Who is behind it, be it
+//! Memory is bounded: only the beginning and a window of the latest bytes are kept. Who is behind it, be it
 //! late or slow, waits for the commit and goes on in the stored blob. So nobody slows the
 //! fetch down and nobody makes it grow.
 
@@ -19,6 +19,10 @@ use tokio::{sync::watch, time::timeout};
 
 /// Bytes kept in memory per fetch.
 const WINDOW_BYTES: usize = 4 << 20;
+/// The beginning stays besides that: an origin that is faster than all who read leaves nobody
+/// without a first byte until the commit.
+const BEGINNING_BYTES: u64 = 64 << 10;
+const MOST_FIRST_PIECES: usize = 64;
 /// What a piece costs besides its bytes: tiny pieces must not fill memory either.
 const PIECE_COST: usize = 160;
 
@@ -42,6 +46,8 @@ pub(crate) struct State {
     /// Pieces with the offset of each, without gaps.
     window: VecDeque<(u64, Bytes)>,
     window_cost: usize,
+    /// The first pieces, as in the window.
+    beginning: Vec<(u64, Bytes)>,
     arrived_bytes: u64,
     end: Option<Result<Stored, Failure>>,
 }
@@ -59,6 +65,9 @@ impl State {
         self.window_cost += piece.len() + PIECE_COST;
         let offset = self.arrived_bytes;
         self.arrived_bytes += piece.len() as u64;
+        if offset < BEGINNING_BYTES && self.beginning.len() < MOST_FIRST_PIECES {
+            self.beginning.push((offset, piece.clone()));
+        }
         self.window.push_back((offset, piece));
         while self.window_cost > WINDOW_BYTES
             && let Some((_, gone)) = self.window.pop_front()
@@ -69,10 +78,10 @@ impl State {
 
     /// The rest of the piece that holds `offset`, if it is still here.
     fn find_piece(&self, offset: u64) -> Option<Bytes> {
-        let behind = self.window.partition_point(|(start, _)| *start <= offset);
-        let (start, piece) = self.window.get(behind.checked_sub(1)?)?;
-        let skip = usize::try_from(offset - start).ok()?;
-        (skip < piece.len()).then(|| piece.slice(skip..))
+        let begins = |(start, _): &(u64, Bytes)| *start <= offset;
+        let latest = self.window.partition_point(begins).checked_sub(1).and_then(|at| self.window.get(at));
+        let first = || self.beginning[..self.beginning.partition_point(begins)].last();
+        latest.and_then(|piece| rest_of(piece, offset)).or_else(|| rest_of(first()?, offset))
     }
 
     /// Whether other instances may follow: nobody follows one that follows another.
@@ -98,6 +107,11 @@ impl State {
             (None, None) => Step::Wait,
         }
     }
+}
+
+fn rest_of((start, piece): &(u64, Bytes), offset: u64) -> Option<Bytes> {
+    let skip = usize::try_from(offset - start).ok()?;
+    (skip < piece.len()).then(|| piece.slice(skip..))
 }
 
 /// The fetch's end of a flight. Dropped without an end, the flight fails.
@@ -405,6 +419,23 @@ mod tests {
         assert!(read == content && read_all(late).await.unwrap() == content);
     }
 
+    #[tokio::test]
+    async fn who_comes_behind_the_window_gets_the_beginning_at_once() {
+        let (_folder, blobs) = store();
+        let (pilot, flight) = take_off(&request(PATIENCE));
+        pilot.head(head()).unwrap();
+        let piece = Bytes::from(vec![7; 40_000]);
+        for _ in 0..2 * WINDOW_BYTES / piece.len() {
+            pilot.piece(piece.clone()).unwrap();
+        }
+        let mut late = flight.board(blobs, PATIENCE).await.unwrap().body;
+
+        for _ in 0..2 {
+            assert_eq!(late.next().await, Some(Ok(piece.clone())));
+        }
+        assert!(futures_util::poll!(late.next()).is_pending(), "what is neither there nor stored is waited for");
+    }
+
     #[test]
     fn tiny_pieces_do_not_fill_memory() {
         let mut state = State::default();
@@ -412,6 +443,6 @@ mod tests {
             state.push(Bytes::from_static(b"x"));
         }
 
-        assert!(state.window.len() <= WINDOW_BYTES / PIECE_COST);
+        assert!(state.window.len() <= WINDOW_BYTES / PIECE_COST && state.beginning.len() <= MOST_FIRST_PIECES);
     }
 }
