@@ -19,7 +19,7 @@ pub(crate) enum Orientation {
 
 impl Orientation {
     /// By its number in EXIF, 1 to 8.
-    pub(crate) const fn from_exif(number: u32) -> Option<Self> {
+    pub(crate) const fn from_exif(number: u8) -> Option<Self> {
         Some(match number {
             1 => Self::Upright,
             2 => Self::MirroredAcross,
@@ -79,29 +79,5 @@ impl Orientation {
 
 /// The orientation in a TIFF structure (the content of an EXIF segment), if it is there.
 pub(crate) fn find_in_exif(tiff: &[u8]) -> Option<Orientation> {
-    const ORIENTATION: u32 = 0x0112;
-    const ENTRY_BYTES: usize = 12;
-    let little_endian = match tiff.get(..4)? {
-        b"II\x2a\0" => true,
-        b"MM\0\x2a" => false,
-        _ => return None,
-    };
-    let number = |at: usize, bytes: usize| {
-        let digits = tiff.get(at..at.checked_add(bytes)?)?;
-        let append = |sum: u32, digit: &u8| sum << 8 | u32::from(*digit);
-        Some(if little_endian { digits.iter().rev().fold(0, append) } else { digits.iter().fold(0, append) })
-    };
-    let directory = usize::try_from(number(4, 4)?).ok()?;
-    let entries = number(directory, 2)? as usize;
-    (0..entries)
-        .map(|index| directory + 2 + index * ENTRY_BYTES)
-        .find_map(|entry| {
-            let value_bytes = match number(entry + 2, 2)? {
-                3 => 2,
-                4 => 4,
-                _ => return None,
-            };
-            (number(entry, 2)? == ORIENTATION).then(|| number(entry + 8, value_bytes)).flatten()
-        })
-        .and_then(Orientation::from_exif)
+    heliograph_jpeg::find_orientation(tiff).and_then(Orientation::from_exif)
 }

@@ -12,13 +12,13 @@ use futures_util::{StreamExt, poll};
 use heliograph_leases::{RedisState, StateConfig};
 use heliograph_matrix::testing::{Step, json};
 use heliograph_proto::RemoteMedia;
-use heliograph_types::{ErrorCode, Secret};
+use heliograph_types::{ErrorCode, Failure, Secret};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     fixture::{AFTER, BEFORE, Fixture, media, open_head, open_head_of, read_all, send},
-    instance::Reach,
+    instance::{Instance, Reach},
 };
 
 /// What an origin does with its first question, and with all others.
@@ -34,6 +34,38 @@ async fn start(
 fn in_two_parts(gate: &Arc<Notify>, first: &'static str) -> impl Fn() -> Vec<Step> + Send + Sync + 'static {
     let gate = Arc::clone(gate);
     move || vec![open_head(), send(BEFORE), send(first), Step::Wait(Arc::clone(&gate)), send("last"), send(AFTER)]
+}
+
+/// A refusal that waits for the test.
+fn refusal(
+    gate: &Arc<Notify>,
+    status: &'static str,
+    body: &'static str,
+) -> impl Fn() -> Vec<Step> + Send + Sync + 'static {
+    let gate = Arc::clone(gate);
+    move || [vec![Step::Wait(Arc::clone(&gate))], json(status, body)].concat()
+}
+
+/// Asks at `one`, and once the origin is asked at `other`, which is ready to wait so long for the
+/// upload; the origin answers when that one follows.
+async fn refuse_both(
+    fixture: &Fixture,
+    (one, other): (&Instance, &Instance),
+    gate: &Notify,
+    wait: Duration,
+) -> (Result<RemoteMedia, Failure>, Result<RemoteMedia, Failure>) {
+    let mut here = Box::pin(fixture.fetch_at(one, "m1"));
+    assert!(poll!(&mut here).is_pending());
+    while fixture.server.requests().is_empty() {
+        tokio::task::yield_now().await;
+    }
+
+    let go_on = async {
+        one.followed.notified().await;
+        gate.notify_one();
+    };
+    let (here, there, ()) = tokio::join!(here, fixture.fetch_at_within(other, "m1", wait), go_on);
+    (here, there)
 }
 
 fn never() -> Arc<Notify> {
@@ -180,25 +212,10 @@ async fn who_joins_behind_the_window_reads_from_the_store() {
 #[actix_rt::test]
 async fn a_failure_is_told_to_followers_with_its_code() {
     let gate = Arc::new(Notify::new());
-    let wait = Arc::clone(&gate);
-    let missing = move || {
-        let mut steps = vec![Step::Wait(Arc::clone(&wait))];
-        steps.extend(json("404 Not Found", r#"{"errcode":"M_NOT_FOUND"}"#));
-        steps
-    };
+    let missing = refusal(&gate, "404 Not Found", r#"{"errcode":"M_NOT_FOUND"}"#);
     let fixture = start(missing, || media("asked again")).await;
     let (one, other) = (fixture.instance(Reach::Known), fixture.instance(Reach::Known));
-    let mut here = Box::pin(fixture.fetch_at(&one, "m1"));
-    assert!(poll!(&mut here).is_pending());
-    while fixture.server.requests().is_empty() {
-        tokio::task::yield_now().await;
-    }
-
-    let there = fixture.fetch_at(&other, "m1");
-    let (there, here, ()) = tokio::join!(there, here, async {
-        one.followed.notified().await;
-        gate.notify_one();
-    });
+    let (here, there) = refuse_both(&fixture, (&one, &other), &gate, Duration::ZERO).await;
 
     assert_eq!((here.unwrap_err().code, there.unwrap_err().code), (ErrorCode::NotFound, ErrorCode::NotFound));
     assert_eq!(fixture.server.requests().len(), 1);
@@ -207,25 +224,10 @@ async fn a_failure_is_told_to_followers_with_its_code() {
 #[actix_rt::test]
 async fn a_follower_who_wants_to_wait_longer_for_the_upload_asks_again() {
     let gate = Arc::new(Notify::new());
-    let wait = Arc::clone(&gate);
-    let not_yet = move || {
-        let mut steps = vec![Step::Wait(Arc::clone(&wait))];
-        steps.extend(json("504 Gateway Timeout", r#"{"errcode":"M_NOT_YET_UPLOADED"}"#));
-        steps
-    };
+    let not_yet = refusal(&gate, "504 Gateway Timeout", r#"{"errcode":"M_NOT_YET_UPLOADED"}"#);
     let fixture = start(not_yet, || media("uploaded")).await;
     let (one, other) = (fixture.instance(Reach::Known), fixture.instance(Reach::Known));
-    let mut here = Box::pin(fixture.fetch_at(&one, "m1"));
-    assert!(poll!(&mut here).is_pending());
-    while fixture.server.requests().is_empty() {
-        tokio::task::yield_now().await;
-    }
-
-    let there = fixture.fetch_at_within(&other, "m1", Duration::from_mins(1));
-    let (there, here, ()) = tokio::join!(there, here, async {
-        one.followed.notified().await;
-        gate.notify_one();
-    });
+    let (here, there) = refuse_both(&fixture, (&one, &other), &gate, Duration::from_mins(1)).await;
 
     assert_eq!(here.unwrap_err().code, ErrorCode::NotYetUploaded);
     assert_eq!(read_all(there.unwrap()).await.unwrap(), b"uploaded");

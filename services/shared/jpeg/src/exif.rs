@@ -6,7 +6,7 @@ const LONG: u32 = 4;
 const ENTRY_BYTES: usize = 12;
 
 /// The orientation in a TIFF structure (the content of an EXIF segment): 1 to 8.
-pub(crate) fn find_orientation(tiff: &[u8]) -> Option<u8> {
+pub fn find_orientation(tiff: &[u8]) -> Option<u8> {
     let little_endian = match tiff.get(..4)? {
         b"II\x2a\0" => true,
         b"MM\0\x2a" => false,

@@ -63,6 +63,7 @@ pub use self::{
     bands::Band,
     decoder::{Decoder, Outcome},
     error::{Error, Unsupported},
+    exif::find_orientation,
     header::{Color, Header},
     limits::Limits,
     planes::{Plane, Planes},
