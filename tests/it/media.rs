@@ -98,7 +98,7 @@ both_shapes! {
     async fn what_is_no_picture_has_no_thumbnail(shape: Shape) {
         let deployment = Setup::new(shape).start().await;
         let mut broken = jpeg(400, 300);
-        broken.truncate(300);
+        broken.truncate(700);
         broken.extend(noise(2000, 4));
         let files = [broken, b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec(), noise(5000, 5), Vec::new()];
 

@@ -1,5 +1,5 @@
-//! JPEG: by our own reader, which only decodes what is needed; what it leaves to others, by
-//! zune-jpeg.
+//! JPEG: by our own reader, which only decodes what is needed; what it leaves to others, and what
+//! is damaged, by zune-jpeg.
 
 mod header;
 
@@ -32,8 +32,12 @@ pub(super) fn decode(file: &[u8], header: &Header, least: Size) -> Result<Decode
         return Err(RenderError::broken("the header contradicts itself"));
     }
     let scale = Scale::for_target((width, height), (least.width, least.height));
-    let (planes, _) =
+    let (planes, outcome) =
         decoder.decode_planes(scale, Chroma::Matched).map_err(|error| RenderError::broken(error.to_string()))?;
+    if !outcome.is_complete {
+        // zune-jpeg tells a picture that was cut off from noise behind a good header.
+        return decode_by_zune(file, header).map(Decoded::Picture);
+    }
     Ok(Decoded::Planes { layout: header.colors.layout(), planes: planes.planes })
 }
 
