@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("proto", &[]),
     ("runtime", &[]),
     ("jpeg", &[]),
+    ("imaging", &["jpeg"]),
     ("preview", &[]),
     ("blobs", &[]),
     ("leases", &[]),
@@ -19,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("catalog", &["blobs", "leases"]),
     ("api", LIBRARIES),
     ("upload-orchestrator", LIBRARIES),
-    ("thumbnailer", &["proto", "runtime", "blobs", "leases", "matrix", "catalog", "jpeg"]),
+    ("thumbnailer", &["proto", "runtime", "blobs", "leases", "matrix", "catalog", "imaging"]),
     ("federation-fetcher", LIBRARIES),
     // It meets the core as clients do.
     ("edge", &["runtime", "matrix"]),

@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytesize::ByteSize;
+use heliograph_imaging::{Quality, Rules};
 
 /// Without a setting: as the protocol reference advises.
 const MOST_PIXELS: NonZeroU32 = NonZeroU32::new(32_000_000).unwrap();
@@ -36,6 +37,16 @@ heliograph_settings::settings! {
 }
 
 impl ThumbnailsConfig {
+    /// What may be read.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules { most_pixels: self.max_pixels.get().into(), ..Rules::default() }
+    }
+
+    /// How good what comes out is.
+    pub(crate) fn quality(&self) -> Quality {
+        Quality { jpeg: self.jpeg_quality, ..Quality::default() }
+    }
+
     /// The number of threads.
     pub(crate) fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);

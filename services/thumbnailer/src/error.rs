@@ -1,19 +1,14 @@
 //! Why nothing could be made of a picture.
 
+use heliograph_imaging::RenderError;
 use heliograph_types::{ErrorCode, Failure};
 
-/// What stands between a file and its thumbnail or description.
+/// What stands between a file and what is wanted of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum RenderError {
-    /// Not one of the formats that we read.
-    #[error("not a picture in a format that can be made smaller")]
-    UnknownFormat,
-    /// The file does not hold what its format asks for.
-    #[error("the picture cannot be read: {0}")]
-    Broken(String),
-    /// More than the limit.
-    #[error("the picture has {pixels} pixels, more than {most}")]
-    TooManyPixels { pixels: u64, most: u64 },
+pub(crate) enum Refusal {
+    /// Its picture cannot be had.
+    #[error(transparent)]
+    Picture(#[from] RenderError),
     /// The thumbnail is larger than the contract can carry.
     #[error("the thumbnail has {bytes} bytes, more than {most}: ask for a smaller one")]
     TooManyBytes { bytes: usize, most: usize },
@@ -23,20 +18,21 @@ pub(crate) enum RenderError {
     /// Nobody waited any more when its turn came.
     #[error("nobody waits for this picture")]
     Abandoned,
+    /// No more work is taken.
+    #[error("the thumbnailer is shutting down")]
+    Closed,
 }
 
-impl RenderError {
-    /// A short reason why the file is no good.
-    pub(crate) fn broken(reason: impl Into<String>) -> Self {
-        Self::Broken(reason.into())
-    }
-
+impl Refusal {
     /// What the client learns; `remote` says that the file is a copy from another server.
     pub(crate) fn into_failure(self, remote: bool) -> Failure {
         let code = match self {
-            Self::UnknownFormat | Self::Broken(_) | Self::DecoderPanicked => ErrorCode::CannotThumbnail,
-            Self::TooManyPixels { .. } | Self::TooManyBytes { .. } => too_large_code(remote),
-            Self::Abandoned => ErrorCode::Unavailable,
+            Self::Picture(RenderError::UnknownFormat | RenderError::Broken(_)) | Self::DecoderPanicked => {
+                ErrorCode::CannotThumbnail
+            }
+            Self::Picture(RenderError::TooManyPixels { .. } | RenderError::TooMuchMemory { .. })
+            | Self::TooManyBytes { .. } => too_large_code(remote),
+            Self::Abandoned | Self::Closed => ErrorCode::Unavailable,
         };
         Failure::new(code, self.to_string())
     }

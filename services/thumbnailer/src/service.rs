@@ -9,27 +9,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::Addr;
 use async_trait::async_trait;
 use bytes::Bytes;
 use heliograph_blobs::{BlobError, BlobStore, Key};
 use heliograph_catalog::{Catalog, MediaRecord};
+use heliograph_imaging::{self as imaging, Done, Encoding, Header, Job, Made, RenderError, Rules};
 use heliograph_proto::{Describe, Description, MOST_THUMBNAIL_BYTES, Remake, Render, Thumbnail, ThumbnailService};
-use heliograph_types::{ContentType, ErrorCode, Failure, Mxc, ThumbnailSpec};
+use heliograph_types::{ContentType, ErrorCode, Failure, Mxc, ThumbnailFormat, ThumbnailSpec};
 use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::task::TaskTracker;
 
 use self::order::Order;
 use crate::{
-    actors::worker::{RenderWorker, Work, start_pool},
+    bench::{Bench, Threads},
     config::ThumbnailsConfig,
-    decode::Format,
-    error::{RenderError, too_large_code},
+    error::{Refusal, too_large_code},
     flights::{Flight, Flights},
     metrics,
     refusals::Refusals,
-    render::{Limits, Rendered, Wanted, render},
-    resize::Scratch,
+    wanted::Wanted,
 };
 
 /// Files that may be in memory per worker: one in work, one that is read meanwhile.
@@ -48,9 +46,6 @@ pub struct Deps {
     pub tasks: TaskTracker,
 }
 
-/// How a file becomes a thumbnail; tests put their own in its place.
-type Renderer = Arc<dyn Fn(&mut Scratch, Bytes, &Wanted) -> Result<Rendered, RenderError> + Send + Sync>;
-
 type Outcome<T> = Result<T, Failure>;
 type SharedFlight<T> = Arc<Flight<Outcome<T>>>;
 
@@ -63,10 +58,9 @@ pub struct Thumbnailer {
 /// them.
 struct Studio {
     config: ThumbnailsConfig,
-    limits: Limits,
+    rules: Rules,
     deps: Deps,
-    renderer: Renderer,
-    pool: Addr<RenderWorker>,
+    bench: Arc<dyn Bench>,
     /// Where the tasks run. Not where their callers do: those may be threads that end first.
     runtime: Handle,
     /// Pictures that wait or are in work.
@@ -97,17 +91,15 @@ impl Thumbnailer {
     /// Starts the workers. Must be called inside an actix system, on the runtime where
     /// thumbnails are to be seen to: it must outlive all callers.
     pub fn start(config: ThumbnailsConfig, deps: Deps) -> Arc<Self> {
-        let limits = Limits::from(&config);
-        let renderer: Renderer = Arc::new(move |scratch, file, wanted| render(scratch, file, wanted, &limits));
-        Self::start_with(config, deps, renderer)
+        let bench = Arc::new(Threads::start(config.threads()));
+        Self::start_with(config, deps, bench)
     }
 
-    fn start_with(config: ThumbnailsConfig, deps: Deps, renderer: Renderer) -> Arc<Self> {
+    fn start_with(config: ThumbnailsConfig, deps: Deps, bench: Arc<dyn Bench>) -> Arc<Self> {
         metrics::describe();
         let threads = config.threads();
         let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
         let studio = Studio {
-            pool: start_pool(threads),
             queue: semaphore(config.queue_limit.get()),
             files: semaphore(threads.saturating_mul(FILES_PER_WORKER)),
             thumbnails: Flights::default(),
@@ -115,10 +107,10 @@ impl Thumbnailer {
             descriptions: Flights::default(),
             refusals: Refusals::default(),
             runtime: Handle::current(),
-            limits: Limits::from(&config),
+            rules: config.rules(),
             config,
             deps,
-            renderer,
+            bench,
         };
         Arc::new(Self { studio: Arc::new(studio) })
     }
@@ -182,40 +174,49 @@ impl Studio {
     /// What was made before. Something else under its key is made anew.
     async fn find_stored(&self, key: &Key) -> Result<Option<Thumbnail>, Failure> {
         match self.deps.blobs.get(key, MOST_THUMBNAIL_BYTES as u64).await {
-            Ok(image) => Format::sniff(&image).map(|format| to_thumbnail(format, image)).transpose(),
+            Ok(image) => Encoding::sniff(&image).map(|encoding| to_thumbnail(encoding, image)).transpose(),
             Err(BlobError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Has the pool do `work`; `thumbnail` says which one is made, if it is one. Not tried
+    /// Works on the picture of a record; `thumbnail` says which one is made, if it is one. Not tried
     /// on a file that was no good a short while ago.
-    async fn make<T: Send + 'static, P: Send + Sync + 'static>(
+    async fn make<T, P: Send + Sync + 'static>(
         &self,
         record: &MediaRecord,
         thumbnail: Option<ThumbnailSpec>,
-        work: Work<T>,
+        to_job: impl FnOnce(&Header) -> Job + Send,
+        check: impl FnOnce(&Header, Done) -> Result<T, Refusal> + Send,
         flight: &SharedFlight<P>,
     ) -> Result<T, Stopped> {
-        if let Some(error) = self.refusals.find(&record.blob, thumbnail, Instant::now()) {
-            return Err(error.into_failure(is_remote(record)).into());
+        if let Some(refusal) = self.refusals.find(&record.blob, thumbnail, Instant::now()) {
+            return Err(refusal.into_failure(is_remote(record)).into());
         }
-        let (_place, permit) = self.admit(flight).await?;
+        let (_place, _permit) = self.admit(flight).await?;
         let blob = record.blob_key()?;
         let file = self.deps.blobs.get(&blob, self.config.max_source_size.as_u64()).await?;
         metrics::read(file.len());
-        let error = match self.work_on(file, work, flight, permit).await? {
-            Ok(product) => return Ok(product),
-            Err(error) => error,
-        };
-        self.refusals.note(&record.blob, thumbnail, &error, Instant::now());
-        Err(error.into_failure(is_remote(record)).into())
+        let outcome = self.work_on(&file, to_job, flight).await?;
+        match outcome.and_then(|(header, done)| check(&header, done)) {
+            Ok(product) => Ok(product),
+            Err(refusal) => {
+                self.refusals.note(&record.blob, thumbnail, &refusal, Instant::now());
+                Err(refusal.into_failure(is_remote(record)).into())
+            }
+        }
+    }
+
+    /// One thumbnail.
+    fn to_job(&self, spec: ThumbnailSpec) -> Job {
+        let wanted = vec![imaging::Wanted { spec, format: ThumbnailFormat::Usual }];
+        Job { wanted, describe: false, rules: self.rules, quality: self.config.quality() }
     }
 
     /// Keeps a thumbnail for the next who asks. It can be made again, so a failure to store
     /// it is not one of the request.
-    async fn store(&self, mxc: &Mxc, key: &Key, rendered: &Rendered) {
-        if let Err(error) = self.deps.blobs.put(key, rendered.image.clone()).await {
+    async fn store(&self, mxc: &Mxc, key: &Key, image: &Bytes) {
+        if let Err(error) = self.deps.blobs.put(key, image.clone()).await {
             tracing::warn!(%key, %error, "thumbnail not stored");
             return;
         }
@@ -241,11 +242,12 @@ const fn is_remote(record: &MediaRecord) -> bool {
     record.uploader.is_none()
 }
 
-/// What the contract could not carry is no thumbnail.
-fn check_bytes(rendered: Rendered) -> Result<Rendered, RenderError> {
-    match rendered.image.len() {
-        bytes if bytes > MOST_THUMBNAIL_BYTES => Err(RenderError::TooManyBytes { bytes, most: MOST_THUMBNAIL_BYTES }),
-        _ => Ok(rendered),
+/// The one thumbnail that was made. What the contract could not carry is none.
+fn the_only(done: Done) -> Result<Made, Refusal> {
+    let made = done.thumbnails.into_iter().next().ok_or_else(|| RenderError::Broken("nothing was made".to_owned()))?;
+    match made.image.len() {
+        bytes if bytes > MOST_THUMBNAIL_BYTES => Err(Refusal::TooManyBytes { bytes, most: MOST_THUMBNAIL_BYTES }),
+        _ => Ok(made),
     }
 }
 
@@ -253,8 +255,8 @@ fn saturated(message: &str) -> Failure {
     Failure::saturated(message, RETRY_AFTER)
 }
 
-fn to_thumbnail(format: Format, image: Bytes) -> Result<Thumbnail, Failure> {
-    let content_type: Result<ContentType, _> = format.media_type().parse();
+fn to_thumbnail(encoding: Encoding, image: Bytes) -> Result<Thumbnail, Failure> {
+    let content_type: Result<ContentType, _> = encoding.media_type().parse();
     let content_type = content_type.map_err(|error| Failure::internal(error.to_string()))?;
     Ok(Thumbnail { content_type, image })
 }
@@ -275,13 +277,6 @@ impl ThumbnailService for Thumbnailer {
     async fn describe(&self, request: Describe) -> Result<Description, Failure> {
         self.ask(request).await
     }
-}
-
-/// Makes a thumbnail at once, on the thread of the caller; for tools and for measuring.
-pub fn render_here(file: Bytes, spec: &ThumbnailSpec, config: &ThumbnailsConfig) -> Result<Thumbnail, Failure> {
-    let outcome = render(&mut Scratch::default(), file, &Wanted::exactly(*spec), &Limits::from(config));
-    let Rendered { format, image, .. } = outcome.map_err(|error| error.into_failure(false))?;
-    to_thumbnail(format, image)
 }
 
 #[cfg(test)]

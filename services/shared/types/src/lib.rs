@@ -15,5 +15,5 @@ pub use content::{ContentType, FileName, InvalidContentType};
 pub use error::{AccountLimit, ErrorCode, Failure};
 pub use id::{InvalidId, MediaId, Mxc, ServerName, StoreName, UserId};
 pub use secret::Secret;
-pub use thumbnail::{InvalidMethod, InvalidSpec, ThumbnailMethod, ThumbnailSpec};
+pub use thumbnail::{InvalidMethod, InvalidSpec, ThumbnailFormat, ThumbnailMethod, ThumbnailSpec};
 pub use trial::{Finding, Trial, Verdict};

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 /// How a picture is fitted into the size asked for (Client-Server API, thumbnails).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum ThumbnailMethod {
@@ -39,7 +41,8 @@ impl fmt::Display for ThumbnailMethod {
 }
 
 /// One thumbnail of a medium. Its `Display` is the last part of the key that stores it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct ThumbnailSpec {
     /// Pixels, at least 1.
     pub width: u32,
@@ -49,6 +52,19 @@ pub struct ThumbnailSpec {
     pub method: ThumbnailMethod,
     /// Whether an animated picture stays animated.
     pub animated: bool,
+}
+
+/// What a thumbnail is encoded in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ThumbnailFormat {
+    /// JPEG; PNG of what is transparent, WebP of what moves.
+    #[default]
+    Usual,
+    /// WebP, for who takes it (MSC4011).
+    WebP,
+    /// AVIF, for who takes it (MSC4011).
+    Avif,
 }
 
 /// What `scale` is made in: boxes, each around the one before it. The five sizes of the
@@ -123,6 +139,20 @@ impl FromStr for ThumbnailSpec {
         let spec = Self { width: pixels(width)?, height: pixels(height)?, method, animated };
         // One text for each spec: no plus signs, no zeros in front.
         (spec.to_string() == text).then_some(spec).ok_or(InvalidSpec)
+    }
+}
+
+impl From<ThumbnailSpec> for String {
+    fn from(spec: ThumbnailSpec) -> Self {
+        spec.to_string()
+    }
+}
+
+impl TryFrom<String> for ThumbnailSpec {
+    type Error = InvalidSpec;
+
+    fn try_from(text: String) -> Result<Self, InvalidSpec> {
+        text.parse()
     }
 }
 

@@ -11,13 +11,12 @@ use std::{
 };
 
 use actix::prelude::*;
-use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
+use heliograph_imaging::{RenderError, Scratch};
 
-use crate::{error::RenderError, metrics, resize::Scratch};
+use crate::{bench::IsAwaited, error::Refusal, metrics};
 
 /// What is done with a file.
-pub(crate) type Work<T> = Box<dyn FnOnce(&mut Scratch, Bytes) -> Result<T, RenderError> + Send>;
+pub(crate) type Task<T> = Box<dyn FnOnce(&mut Scratch) -> Result<T, RenderError> + Send>;
 
 /// Works on a thread of its own.
 #[derive(Default)]
@@ -37,37 +36,34 @@ impl Actor for RenderWorker {
 
 // === messages ===
 
-/// Work on this file.
+/// Work on a file.
 #[derive(Message)]
-#[rtype(result = "Result<T, RenderError>")]
+#[rtype(result = "Result<T, Refusal>")]
 pub(crate) struct WorkOn<T: 'static> {
-    /// The file.
-    pub(crate) file: Bytes,
     /// What is to become of it.
-    pub(crate) work: Work<T>,
+    pub(crate) task: Task<T>,
     /// Whether anybody still waits.
-    pub(crate) is_awaited: Box<dyn Fn() -> bool + Send>,
-    /// The admission: room in memory for the file.
-    pub(crate) permit: OwnedSemaphorePermit,
+    pub(crate) is_awaited: IsAwaited,
 }
 
 // === handlers ===
 
 impl<T: 'static> Handler<WorkOn<T>> for RenderWorker {
-    type Result = Result<T, RenderError>;
+    type Result = Result<T, Refusal>;
 
-    fn handle(&mut self, job: WorkOn<T>, ctx: &mut Self::Context) -> Self::Result {
-        let WorkOn { file, work, is_awaited, permit } = job;
+    fn handle(&mut self, WorkOn { task, is_awaited }: WorkOn<T>, ctx: &mut Self::Context) -> Self::Result {
         if !is_awaited() {
-            return Err(RenderError::Abandoned);
+            return Err(Refusal::Abandoned);
         }
         let started = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut self.scratch, file)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| task(&mut self.scratch)));
         metrics::rendered(started.elapsed());
-        drop(permit);
-        outcome.unwrap_or_else(|_| {
-            ctx.stop(); // the scratch memory may be half-written: the factory makes a new worker
-            Err(RenderError::DecoderPanicked)
-        })
+        outcome.map_or_else(
+            |_| {
+                ctx.stop(); // the scratch memory may be half-written: the factory makes a new worker
+                Err(Refusal::DecoderPanicked)
+            },
+            |product| product.map_err(Refusal::from),
+        )
     }
 }

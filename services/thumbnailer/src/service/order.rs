@@ -1,13 +1,14 @@
 //! What can be asked of a stored picture; those who ask alike at once share a flight.
 
-use std::{hash::Hash, sync::Arc};
+use std::hash::Hash;
 
 use heliograph_catalog::thumbnail_key;
+use heliograph_imaging::{self as imaging, Done, Header, Job, RenderError};
 use heliograph_proto::{Describe, Description, Remake, Thumbnail};
 use heliograph_types::Mxc;
 
-use super::{Outcome, SharedFlight, Stopped, Studio, check_bytes, to_thumbnail};
-use crate::{actors::worker::Work, describe::describe, flights::Flights, metrics, render::Wanted};
+use super::{Outcome, SharedFlight, Stopped, Studio, the_only, to_thumbnail};
+use crate::{flights::Flights, metrics, wanted::Wanted};
 
 /// Something to be found or made. Equal ones have the same product.
 pub(super) trait Order: Clone + Eq + Hash + Send + Sync + 'static {
@@ -45,14 +46,14 @@ impl Order for (Mxc, Wanted) {
         {
             return Ok(thumbnail);
         }
-        let (make, wanted) = (Arc::clone(&studio.renderer), *wanted);
-        let work: Work<_> = Box::new(move |scratch, file| check_bytes(make(scratch, file, &wanted)?));
-        let rendered = studio.make(&record, Some(wanted.exact), work, flight).await?;
-        metrics::made(rendered.image.len());
-        if let Some(key) = key.filter(|_| rendered.for_all) {
-            studio.store(&record.mxc, &key, &rendered).await;
+        let to_job = |header: &Header| studio.to_job(wanted.choose(header.seen_size()).0);
+        let check = |header: &Header, done| Ok((the_only(done)?, wanted.choose(header.seen_size()).1));
+        let (made, for_all) = studio.make(&record, Some(wanted.exact), to_job, check, flight).await?;
+        metrics::made(made.image.len());
+        if let Some(key) = key.filter(|_| for_all) {
+            studio.store(&record.mxc, &key, &made.image).await;
         }
-        Ok(to_thumbnail(rendered.format, rendered.image)?)
+        Ok(to_thumbnail(made.encoding, made.image)?)
     }
 }
 
@@ -66,13 +67,13 @@ impl Order for Remake {
     }
 
     async fn carry_out(&self, studio: &Studio, flight: &SharedFlight<Thumbnail>) -> Result<Thumbnail, Stopped> {
-        let (_place, permit) = studio.admit(flight).await?;
-        let (make, wanted) = (Arc::clone(&studio.renderer), Wanted::by(self.spec));
-        let work: Work<_> = Box::new(move |scratch, file| check_bytes(make(scratch, file, &wanted)?));
-        let rendered = studio.work_on(self.image.clone(), work, flight, permit).await?;
-        let rendered = rendered.map_err(|error| error.into_failure(true))?;
-        metrics::made(rendered.image.len());
-        Ok(to_thumbnail(rendered.format, rendered.image)?)
+        let (_place, _permit) = studio.admit(flight).await?;
+        let wanted = Wanted::by(self.spec);
+        let to_job = |header: &Header| studio.to_job(wanted.choose(header.seen_size()).0);
+        let outcome = studio.work_on(&self.image, to_job, flight).await?;
+        let made = outcome.and_then(|(_, done)| the_only(done)).map_err(|refusal| refusal.into_failure(true))?;
+        metrics::made(made.image.len());
+        Ok(to_thumbnail(made.encoding, made.image)?)
     }
 }
 
@@ -86,8 +87,18 @@ impl Order for Describe {
 
     async fn carry_out(&self, studio: &Studio, flight: &SharedFlight<Description>) -> Result<Description, Stopped> {
         let record = studio.get_record(&self.mxc).await?;
-        let limits = studio.limits;
-        let work: Work<_> = Box::new(move |scratch, file| describe(scratch, file, &limits));
-        studio.make(&record, None, work, flight).await
+        let to_job = |_: &Header| Job {
+            wanted: Vec::new(),
+            describe: true,
+            rules: studio.rules,
+            quality: studio.config.quality(),
+        };
+        let check = |_: &Header, done: Done| {
+            let nothing = || RenderError::Broken("nothing was seen".to_owned());
+            Ok(done.description.ok_or_else(nothing)?)
+        };
+        let imaging::Description { width, height, blurhash, .. } =
+            studio.make(&record, None, to_job, check, flight).await?;
+        Ok(Description { width, height, blurhash })
     }
 }

@@ -3,16 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use heliograph_imaging::{Done, Header, Job};
 use heliograph_types::Failure;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{SharedFlight, Stopped, Studio, saturated};
-use crate::{
-    actors::worker::{Work, WorkOn},
-    error::RenderError,
-    flights::Flight,
-    metrics,
-};
+use crate::{error::Refusal, flights::Flight, metrics};
 
 /// A place in the queue.
 pub(super) struct Place {
@@ -30,20 +26,23 @@ impl Studio {
         Ok((place, self.wait_for_room(flight).await?))
     }
 
-    /// Has the pool do `work` on a file; what is wrong with the file comes back inside.
-    pub(super) async fn work_on<T: Send + 'static, P: Send + Sync + 'static>(
+    /// Works on a file, once its header has told what there is to do; what is wrong with the file comes
+    /// back inside.
+    pub(super) async fn work_on<P: Send + Sync + 'static>(
         &self,
-        file: Bytes,
-        work: Work<T>,
+        file: &Bytes,
+        to_job: impl FnOnce(&Header) -> Job + Send,
         flight: &SharedFlight<P>,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Result<T, RenderError>, Stopped> {
+    ) -> Result<Result<(Header, Done), Refusal>, Stopped> {
+        let header = match self.bench.look(file, &self.rules).await {
+            Ok(header) => header,
+            Err(refusal) => return give(refusal),
+        };
         let flight = Arc::clone(flight);
         let is_awaited = Box::new(move || flight.is_awaited());
-        match self.pool.send(WorkOn { file, work, is_awaited, permit }).await {
-            Ok(Err(RenderError::Abandoned)) => Err(Stopped::Abandoned),
-            Ok(outcome) => Ok(outcome),
-            Err(_closed) => Err(Failure::unavailable("the thumbnailer is shutting down").into()),
+        match self.bench.work(file, to_job(&header), is_awaited).await {
+            Ok(done) => Ok(Ok((header, done))),
+            Err(refusal) => give(refusal),
         }
     }
 
@@ -55,5 +54,14 @@ impl Studio {
             }
             () = flight.abandoned() => Err(Stopped::Abandoned),
         }
+    }
+}
+
+/// Tells what is wrong with the file from what is not.
+fn give<T>(refusal: Refusal) -> Result<Result<T, Refusal>, Stopped> {
+    match refusal {
+        Refusal::Abandoned => Err(Stopped::Abandoned),
+        Refusal::Closed => Err(refusal.into_failure(false).into()),
+        refusal => Ok(Err(refusal)),
     }
 }

@@ -10,6 +10,10 @@ use std::sync::{
 use futures_util::StreamExt;
 use heliograph_blobs::{LocalStore, StorageConfig};
 use heliograph_catalog::{Verdict, thumbnail_key};
+use heliograph_imaging::{
+    Format, Orientation, Size,
+    testing::{ANY, BLUE, GREEN, Jpeg, RED, WHITE, assert_drawn, exif, png_header, quarters},
+};
 use heliograph_leases::EmbeddedState;
 use heliograph_proto::{contract_suite, testing::Way};
 use heliograph_types::{SystemClock, ThumbnailMethod::Crop, ThumbnailMethod::Scale, Timestamp};
@@ -18,7 +22,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use tempfile::TempDir;
 
 use super::*;
-use crate::testing::{BLUE, GREEN, Jpeg, RED, WHITE, assert_drawn, exif, quarters};
+use crate::{bench::IsAwaited, sample_picture};
 
 struct Room {
     service: Arc<Thumbnailer>,
@@ -37,7 +41,9 @@ fn open(change: impl FnOnce(&mut ThumbnailsConfig), renderer: Option<Renderer>) 
     let mut config = ThumbnailsConfig { workers: std::num::NonZeroUsize::new(1), ..ThumbnailsConfig::default() };
     change(&mut config);
     let service = match renderer {
-        Some(renderer) => Thumbnailer::start_with(config, deps.clone(), renderer),
+        Some(renderer) => {
+            Thumbnailer::start_with(config, deps.clone(), Arc::new(Staged { threads: Threads::start(1), renderer }))
+        }
         None => Thumbnailer::start(config, deps.clone()),
     };
     Room { contract: Arc::clone(&service) as Arc<dyn ThumbnailService>, service, deps, _folder: folder }
@@ -140,6 +146,41 @@ fn assert_counted(recorder: &PrometheusRecorder, line: &str) {
     );
 }
 
+/// How a file becomes a thumbnail.
+type Renderer = Arc<dyn Fn(Bytes) -> Result<Bytes, RenderError> + Send + Sync>;
+
+/// Takes everything for a large picture, and makes thumbnails in a way of its own.
+struct Staged {
+    threads: Threads,
+    renderer: Renderer,
+}
+
+#[async_trait]
+impl Bench for Staged {
+    async fn look(&self, _: &Bytes, _: &Rules) -> Result<Header, Refusal> {
+        Ok(Header {
+            format: Format::Jpeg,
+            size: Size { width: 4000, height: 4000 },
+            orientation: Orientation::Upright,
+            frames: 1,
+            duration_ms: 0,
+            channels: 3,
+            bits: 8,
+            progressive: false,
+        })
+    }
+
+    async fn work(&self, file: &Bytes, job: Job, is_awaited: IsAwaited) -> Result<Done, Refusal> {
+        if job.describe {
+            return self.threads.work(file, job, is_awaited).await;
+        }
+        let (renderer, file) = (Arc::clone(&self.renderer), file.clone());
+        let image = self.threads.hand_over(is_awaited, Box::new(move |_| renderer(file))).await?;
+        let made = Made { encoding: Encoding::Jpeg, width: 1, height: 1, image };
+        Ok(Done { thumbnails: vec![made], description: None })
+    }
+}
+
 /// A renderer that counts, tells when it starts, and waits for leave to go on.
 struct Gate {
     begun: Arc<AtomicUsize>,
@@ -152,18 +193,18 @@ fn gate() -> (Gate, Renderer) {
     let (leave, wait) = mpsc::channel();
     let (start, started) = tokio::sync::mpsc::unbounded_channel();
     let (counter, wait) = (Arc::clone(&begun), Mutex::new(wait));
-    let renderer: Renderer = Arc::new(move |_, file, _| {
+    let renderer: Renderer = Arc::new(move |file| {
         counter.fetch_add(1, Ordering::SeqCst);
         start.send(()).unwrap();
         wait.lock().unwrap_or_else(PoisonError::into_inner).recv().unwrap();
-        Ok(Rendered { for_all: true, format: Format::Jpeg, image: file })
+        Ok(file)
     });
     (Gate { begun, leave, started }, renderer)
 }
 
 async fn a_thumbnail_is_made_once_and_then_stored(way: Way) {
     let room = open(|_| {}, None).by(way).await;
-    room.add("sun", "image/jpeg", &crate::sample_picture()).await;
+    room.add("sun", "image/jpeg", &sample_picture()).await;
 
     let first = room.contract.render(request("sun", 320, 240)).await.unwrap();
     let stored =
@@ -179,7 +220,7 @@ async fn a_thumbnail_is_made_once_and_then_stored(way: Way) {
 
 async fn requests_of_many_sizes_store_few_thumbnails_none_too_small(way: Way) {
     let room = open(|_| {}, None).by(way).await;
-    room.add("sun", "image/jpeg", &crate::sample_picture()).await;
+    room.add("sun", "image/jpeg", &sample_picture()).await;
 
     for (width, height, stored, size) in [
         (100, 100, "320x240-scale", (320, 240)),
@@ -192,8 +233,8 @@ async fn requests_of_many_sizes_store_few_thumbnails_none_too_small(way: Way) {
         let spec = ThumbnailSpec { width, height, method, animated: false };
         let thumbnail = room.contract.render(Render { mxc: mxc("sun"), spec }).await.unwrap();
 
-        let header = crate::decode::Header::read(&thumbnail.image, u64::MAX).unwrap();
-        assert_eq!((header.size().width, header.size().height), size, "{spec}");
+        let header = Header::read(&thumbnail.image, &ANY).unwrap();
+        assert_eq!((header.size.width, header.size.height), size, "{spec}");
         let form = spec.stored_form().unwrap();
         assert_eq!(form.to_string(), stored);
         assert_eq!(room.deps.blobs.get(&thumbnail_key(&mxc("sun"), &form), 1 << 20).await.unwrap(), thumbnail.image);
@@ -216,8 +257,8 @@ async fn what_another_server_has_made_is_made_anew_and_kept_nowhere(way: Way) {
     ] {
         let thumbnail = remake(&turned, asked).await.unwrap();
 
-        let header = crate::decode::Header::read(&thumbnail.image, u64::MAX).unwrap();
-        assert_eq!((header.size().width, header.size().height), size, "{asked}");
+        let header = Header::read(&thumbnail.image, &ANY).unwrap();
+        assert_eq!((header.size.width, header.size.height), size, "{asked}");
         assert_eq!(thumbnail.content_type.as_str(), "image/jpeg");
         assert!(!thumbnail.image.windows(4).any(|part| part == b"Exif" || part == b"GPS\0"));
     }
@@ -235,7 +276,7 @@ async fn what_another_server_has_made_is_made_anew_and_kept_nowhere(way: Way) {
 #[actix::test]
 async fn a_crop_whose_shape_nobody_else_has_is_made_exactly_and_not_stored() {
     let room = open(|_| {}, None);
-    room.add("sun", "image/jpeg", &crate::sample_picture()).await;
+    room.add("sun", "image/jpeg", &sample_picture()).await;
     room.add("flat", "image/jpeg", &Jpeg::new(200, 80, Luma).encode(&[99; 200 * 80])).await;
 
     // The second would be stored as 96x96, which the picture cannot fill: it would be no square.
@@ -244,8 +285,8 @@ async fn a_crop_whose_shape_nobody_else_has_is_made_exactly_and_not_stored() {
         let spec = ThumbnailSpec { width: asked.0, height: asked.1, method: Crop, animated: false };
         let thumbnail = room.service.render(Render { mxc: mxc(id), spec }).await.unwrap();
 
-        let header = crate::decode::Header::read(&thumbnail.image, u64::MAX).unwrap();
-        assert_eq!((header.size().width, header.size().height), size, "{id} {spec}");
+        let header = Header::read(&thumbnail.image, &ANY).unwrap();
+        assert_eq!((header.size.width, header.size.height), size, "{id} {spec}");
     }
     assert_eq!(room.stored_thumbnails().await, 0);
 }
@@ -254,7 +295,7 @@ async fn a_crop_whose_shape_nobody_else_has_is_made_exactly_and_not_stored() {
 async fn a_file_that_was_no_good_is_not_tried_again_at_once() {
     let tried = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&tried);
-    let renderer: Renderer = Arc::new(move |_, _, _| {
+    let renderer: Renderer = Arc::new(move |_| {
         counter.fetch_add(1, Ordering::SeqCst);
         Err(RenderError::TooManyPixels { pixels: 2, most: 1 })
     });
@@ -273,7 +314,7 @@ async fn a_file_that_was_no_good_is_not_tried_again_at_once() {
 #[actix::test]
 async fn a_stored_thumbnail_that_is_no_picture_is_made_anew() {
     let room = open(|_| {}, None);
-    room.add("sun", "image/jpeg", &crate::sample_picture()).await;
+    room.add("sun", "image/jpeg", &sample_picture()).await;
     let wanted = request("sun", 32, 32);
     let key = thumbnail_key(&wanted.mxc, &wanted.spec);
     room.deps.blobs.put(&key, Bytes::from_static(b"<svg/>")).await.unwrap();
@@ -300,13 +341,13 @@ const MISFITS: [(&str, ErrorCode); 10] = [
 
 async fn open_with_misfits(way: Way) -> Room {
     let room = open(|config| config.max_source_size = bytesize::ByteSize::kib(200), None).by(way).await;
-    room.add("text", "text/plain", &crate::sample_picture()).await;
-    room.add("noise", "application/octet-stream", &crate::sample_picture()).await;
+    room.add("text", "text/plain", &sample_picture()).await;
+    room.add("noise", "application/octet-stream", &sample_picture()).await;
     room.add("svg", "image/svg+xml", b"<svg/>").await;
     room.add("html", "image/png", b"<!doctype html>").await;
     room.add("cut", "image/png", b"\x89PNG\r\n\x1a\n").await;
-    room.add("bomb", "image/png", &crate::testing::png_header(60_000, 60_000)).await;
-    room.add_as("theirbomb", "image/png", &crate::testing::png_header(60_000, 60_000), false).await;
+    room.add("bomb", "image/png", &png_header(60_000, 60_000)).await;
+    room.add_as("theirbomb", "image/png", &png_header(60_000, 60_000), false).await;
     room.add("big", "image/png", &vec![0; 201 << 10]).await;
     room.add_as("theirbig", "image/png", &vec![0; 201 << 10], false).await;
     room
@@ -346,7 +387,7 @@ async fn a_picture_is_described_and_nothing_is_kept(way: Way) {
 
 async fn the_claimed_type_does_not_count_among_pictures(way: Way) {
     let room = open(|_| {}, None).by(way).await;
-    room.add("sun", "IMAGE/webp; q=1", &crate::sample_picture()).await;
+    room.add("sun", "IMAGE/webp; q=1", &sample_picture()).await;
 
     assert_eq!(room.contract.render(request("sun", 32, 32)).await.unwrap().content_type.as_str(), "image/jpeg");
 }
@@ -491,7 +532,7 @@ async fn a_full_queue_describes_nothing_and_recovers(way: Way) {
     let (mut gate, renderer) = gate();
     let room = open(|config| config.queue_limit = std::num::NonZeroUsize::MIN, Some(renderer)).by(way).await;
     room.add("a", "image/jpeg", b"\xff\xd8\xff").await;
-    room.add("sun", "image/jpeg", &crate::sample_picture()).await;
+    room.add("sun", "image/jpeg", &sample_picture()).await;
 
     let first = room.ask(request("a", 32, 32));
     gate.started.recv().await.unwrap();
@@ -510,7 +551,7 @@ async fn callers_at_once_share_one_look() {
     let (mut gate, renderer) = gate();
     let room = open(|_| {}, Some(renderer));
     room.add("a", "image/jpeg", b"\xff\xd8\xff").await;
-    room.add("sun", "image/jpeg", &crate::sample_picture()).await;
+    room.add("sun", "image/jpeg", &sample_picture()).await;
 
     let before = room.ask(request("a", 32, 32));
     gate.started.recv().await.unwrap();
@@ -558,7 +599,7 @@ async fn what_nobody_awaits_any_more_is_not_looked_at() {
 
 #[actix::test]
 async fn a_file_that_was_no_good_to_look_at_is_not_rendered_either() {
-    let renderer: Renderer = Arc::new(|_, _, _| panic!("it is known to be no good"));
+    let renderer: Renderer = Arc::new(|_| panic!("it is known to be no good"));
     let room = open(|_| {}, Some(renderer));
     room.add("cut", "image/png", b"\x89PNG\r\n\x1a\n").await;
 
@@ -623,9 +664,9 @@ async fn a_render_outlives_the_runtime_of_the_caller_who_asked_first() {
 async fn a_decoder_that_panics_costs_one_thumbnail_and_no_thread() {
     let panics = Arc::new(AtomicBool::new(true));
     let first = Arc::clone(&panics);
-    let renderer: Renderer = Arc::new(move |_, file, _| {
+    let renderer: Renderer = Arc::new(move |file| {
         assert!(!first.load(Ordering::SeqCst), "a fault in a decoder, on purpose");
-        Ok(Rendered { for_all: true, format: Format::Png, image: file })
+        Ok(file)
     });
     let room = open(|_| {}, Some(renderer));
     // More often than there are threads.
@@ -644,8 +685,7 @@ async fn a_decoder_that_panics_costs_one_thumbnail_and_no_thread() {
 
 async fn a_thumbnail_that_the_contract_cannot_carry_is_refused_and_not_stored(way: Way) {
     let huge = Bytes::from(vec![0xff; 1 + (32 << 20)]);
-    let renderer: Renderer =
-        Arc::new(move |_, _, _| Ok(Rendered { for_all: true, format: Format::Png, image: huge.clone() }));
+    let renderer: Renderer = Arc::new(move |_| Ok(huge.clone()));
     let room = open(|_| {}, Some(renderer)).by(way).await;
     room.add("noise", "image/png", b"\x89PNG\r\n\x1a\n").await;
     let wanted = request("noise", 32_768, 32_768);
