@@ -5,7 +5,9 @@ use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use heliograph_types::{ContentType, Failure, FileName, Mxc, ServerName, ThumbnailMethod, ThumbnailSpec, Timestamp};
+use heliograph_types::{
+    ContentType, Failure, FileName, Mxc, ServerName, ThumbnailMethod, ThumbnailSpec, Timestamp, UserId,
+};
 use tonic::{Request, Response, Status};
 use url::Url;
 
@@ -96,6 +98,8 @@ pub struct Preview {
     pub url: Url,
     /// `Accept-Language` of whoever wants to read it; may be empty.
     pub languages: String,
+    /// Who that is: what one user makes us wait for is bounded.
+    pub user: UserId,
 }
 
 /// The way out. The only service that talks to strangers.
@@ -240,8 +244,8 @@ impl wire::federation_service_server::FederationService for GrpcFederationServer
     }
 
     async fn preview(&self, request: Request<wire::PreviewRequest>) -> Result<Response<wire::PreviewResponse>, Status> {
-        let wire::PreviewRequest { tenant, url, languages } = request.into_inner();
-        let request = Preview { tenant: parse(&tenant)?, url: parse(&url)?, languages };
+        let wire::PreviewRequest { tenant, url, languages, user } = request.into_inner();
+        let request = Preview { tenant: parse(&tenant)?, url: parse(&url)?, languages, user: parse(&user)? };
         let answer = self.0.preview(request).await.map_err(to_status)?;
         Ok(Response::new(wire::PreviewResponse { answer }))
     }
@@ -301,8 +305,9 @@ impl FederationService for GrpcFederationClient {
         parse(&answer.base_url).map_err(to_failure)
     }
 
-    async fn preview(&self, Preview { tenant, url, languages }: Preview) -> Result<Bytes, Failure> {
-        let message = wire::PreviewRequest { tenant: tenant.to_string(), url: url.into(), languages };
+    async fn preview(&self, Preview { tenant, url, languages, user }: Preview) -> Result<Bytes, Failure> {
+        let (tenant, user) = (tenant.to_string(), user.to_string());
+        let message = wire::PreviewRequest { tenant, url: url.into(), languages, user };
         let answer = self.0.clone().preview(message).await.map_err(to_failure)?.into_inner();
         Ok(answer.answer)
     }

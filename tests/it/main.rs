@@ -33,6 +33,7 @@ mod openapi;
 mod outages;
 mod paths;
 mod previews;
+mod previews_synapse;
 mod protection;
 mod quotas;
 mod ranges;

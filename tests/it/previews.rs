@@ -133,6 +133,25 @@ both_shapes! {
         silence.was_kept().await;
     }
 
+    async fn every_path_of_previews_answers_the_same(shape: Shape) {
+        let (web, deployment) = (Web::start(String::new()).await, start(shape).await);
+        let (bob, url) = (deployment.bob(), web.url("/page"));
+        let url: String = url::form_urlencoded::byte_serialize(url.as_bytes()).collect();
+        let told = preview(&bob, &web.url("/page")).await.json();
+
+        for base in [
+            "client/v1/media", "client/v3/media", "client/r0/media", "client/unstable/org.matrix.msc1902/media",
+            "client/unstable/org.matrix.msc3916/media", "media/v3", "media/r0", "media/v1",
+        ] {
+            let path = format!("/_matrix/{base}/preview_url?url={url}");
+            assert_eq!(bob.get(&format!("{path}&ts=1500000000000")).await.json(), told, "{base}");
+            bob.without_token().get(&path).await.refused(401, "M_MISSING_TOKEN");
+            bob.get(&format!("{path}&ts=then")).await.refused(400, "M_INVALID_PARAM");
+        }
+        bob.get(&format!("/_matrix/federation/v1/media/preview_url?url={url}")).await.refused(404, "M_UNRECOGNIZED");
+        assert_eq!(web.visits(), 2, "the page and its picture");
+    }
+
     async fn what_cannot_be_a_url_is_an_invalid_parameter(shape: Shape) {
         let deployment = start(shape).await;
         let bob = deployment.bob();

@@ -41,14 +41,27 @@ impl Synapse {
         Self::start_with(setup, |_| ())
     }
 
+    /// The same, which previews URLs. `SYNAPSE_PYTHON` needs beautifulsoup4 for that.
+    pub fn start_previewing(setup: &SynapseSetup<'_>) -> Self {
+        // No address is forbidden to it: the pages are on loopback.
+        let previews = json!({"url_preview_enabled": true, "url_preview_ip_range_blacklist": ["192.0.2.0/24"]});
+        Self::start_configured(setup, &previews, |_| ())
+    }
+
     /// The same, after a change of the file with the keys that it has made.
     pub fn start_with(setup: &SynapseSetup<'_>, change_keys: impl FnOnce(&Path)) -> Self {
+        Self::start_configured(setup, &json!({}), change_keys)
+    }
+
+    fn start_configured(setup: &SynapseSetup<'_>, more: &serde_json::Value, change_keys: impl FnOnce(&Path)) -> Self {
         let folder = setup.folder.clone();
         fs::create_dir_all(&folder).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         fs::write(folder.join("log.yaml"), LOGGING).unwrap();
         // JSON is YAML.
-        fs::write(folder.join("homeserver.yaml"), configuration(setup, address).to_string()).unwrap();
+        let mut settings = configuration(setup, address);
+        settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        fs::write(folder.join("homeserver.yaml"), settings.to_string()).unwrap();
         let config = folder.join("homeserver.yaml");
         let generated = command(&config).arg("--generate-keys").output().unwrap();
         assert!(generated.status.success(), "Synapse made no keys: {}", String::from_utf8_lossy(&generated.stderr));

@@ -3,10 +3,12 @@
 //! Failures are remembered too, but for a short time and without a reason.
 
 mod picture;
+mod room;
 mod rules;
 mod site;
 mod stream;
 mod sweep;
+mod unpack;
 mod visit;
 
 use std::{sync::Arc, time::Duration};
@@ -21,12 +23,11 @@ use heliograph_types::{Clock, ErrorCode, Failure};
 use sha2::{Digest, Sha256};
 use tokio::{
     runtime::Handle,
-    sync::Semaphore,
     time::{Instant, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{picture::Pictures, rules::Rules, site::Site, visit::Wish};
+use self::{picture::Pictures, room::Room, rules::Rules, site::Site, visit::Wish};
 use crate::metrics;
 
 /// When to come again if there is no room.
@@ -63,7 +64,7 @@ pub(crate) struct Previews {
     pictures: Pictures,
     state: State,
     clock: Arc<dyn Clock>,
-    room: Semaphore,
+    room: Room,
     flights: Flights<String, Result<Bytes, Failure>>,
     tasks: TaskTracker,
     runtime: Handle,
@@ -84,7 +85,7 @@ impl Previews {
         let site = Site { client, rules: Rules::new(&config), read_timeout: config.read_timeout, until_connected };
         let most_bytes = config.max_picture_bytes.as_u64();
         let pictures = Pictures { blobs, uploads, state: State::clone(&state), clock: Arc::clone(&clock), most_bytes };
-        let room = Semaphore::new(config.max_at_once.get().min(Semaphore::MAX_PERMITS));
+        let room = Room::new(&config);
         let flights = Flights::default();
         let previews =
             Arc::new(Self { config, site, pictures, state, clock, room, flights, tasks: tasks.clone(), runtime });
@@ -99,7 +100,8 @@ impl Previews {
             metrics::previewed("refused");
             Failure::new(ErrorCode::Forbidden, "this URL is not previewed here")
         })?;
-        let wish = Wish { tenant: request.tenant, languages: self.languages(&request.languages), url: request.url };
+        let Preview { tenant, url, languages, user } = request;
+        let wish = Wish { tenant, url, languages: self.languages(&languages), user };
         let key = key_of(&wish);
         if let Some(known) = self.find_known(&key).await {
             metrics::previewed("remembered");
@@ -121,10 +123,10 @@ impl Previews {
     }
 
     async fn make(&self, key: &str, wish: &Wish) -> Result<Bytes, Failure> {
-        let Ok(_permit) = self.room.try_acquire() else {
-            metrics::limited("max_previews");
-            return Err(Failure::saturated("too many previews at once", COME_AGAIN));
-        };
+        let _place = self.room.enter(wish).map_err(|limit| {
+            metrics::limited(limit);
+            Failure::saturated("too many previews at once", COME_AGAIN)
+        })?;
         let lease = match self.take_turn(key).await {
             Turn::Theirs(known) => return known,
             Turn::Ours(lease) => lease,
@@ -209,7 +211,7 @@ fn read_known(answer: Bytes) -> Result<Bytes, Failure> {
     if answer.is_empty() { Err(Failure::new(ErrorCode::BadGateway, CANNOT_BE_HAD)) } else { Ok(answer) }
 }
 
-fn key_of(Wish { tenant, url, languages }: &Wish) -> String {
+fn key_of(Wish { tenant, url, languages, .. }: &Wish) -> String {
     let digest = Sha256::digest(format!("{tenant}\n{}\n{url}", languages.to_header()));
     format!("preview:{}", hex::encode(digest))
 }

@@ -29,7 +29,10 @@ pub(crate) async fn moderate(shared: &Arc<Shared>, request: &Moderate) -> Result
     {
         tracing::debug!(key = lease.key, %error, "lease left to expire");
     }
-    if let Ok(true) = outcome {
+    // Previews end by the thousand, and nobody has moderated anything.
+    if let Ok(true) = outcome
+        && !request.moderator.is_of_previews()
+    {
         tracing::info!(mxc = %request.mxc, action = ?request.action, moderator = %request.moderator, "moderated");
         metrics::moderated(request.action);
     }
@@ -74,6 +77,7 @@ async fn change(shared: &Arc<Shared>, Moderate { mxc, action, moderator }: &Mode
     shared.catalog.replace(&changed).await?;
     if changed.deleted.is_some() {
         erase(shared, &changed, &blob).await?;
+        forget_picture(shared, &changed).await?;
     } else if changed.is_remote_copy() {
         shared.accounts.follow_verdict(&changed).await;
     }
@@ -99,11 +103,23 @@ fn decide(record: &MediaRecord, action: Action, verdict: Verdict) -> Option<Medi
 async fn finish_deletion(shared: &Arc<Shared>, record: &MediaRecord, action: Action) -> Result<bool, Failure> {
     let blob = record.blob_key()?;
     let note = shared.catalog.find_removal(&sharing::blob_id_of(&blob), &record.mxc).await?;
-    if action != Action::Delete || note.is_none() {
+    if action != Action::Delete || note.is_none() && !record.is_of_preview() {
         return Err(Failure::not_found());
     }
-    erase(shared, record, &blob).await?;
+    if note.is_some() {
+        erase(shared, record, &blob).await?;
+    }
+    forget_picture(shared, record).await?;
     Ok(true)
+}
+
+/// Of the picture of a preview no tombstone is left: there would be ever more of them, and its
+/// id is random.
+async fn forget_picture(shared: &Shared, record: &MediaRecord) -> Result<(), Failure> {
+    if record.is_of_preview() {
+        shared.catalog.remove_copy(&record.mxc).await?;
+    }
+    Ok(())
 }
 
 async fn erase(shared: &Shared, record: &MediaRecord, blob: &Key) -> Result<(), Failure> {

@@ -33,8 +33,9 @@ pub(crate) async fn handle(Call { front, request, .. }: Call<'_>, requester: Req
     let url = read_url(wanted)?;
     query.find_number(&["ts"], 0)?;
     front.limits.preview(&Caller::of(front, request, &requester)).await?;
-    let request = Preview { tenant: requester.user_id.server_name(), url, languages: languages(request) };
-    let answer = front.federation.preview(request).await?;
+    let (tenant, languages) = (requester.user_id.server_name(), languages(request));
+    let wanted = Preview { tenant, url, languages, user: requester.user_id };
+    let answer = front.federation.preview(wanted).await?;
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, KEEP)).content_type("application/json").body(answer))
 }
 

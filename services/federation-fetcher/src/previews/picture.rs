@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use heliograph_blobs::{BlobStore, Key, Observed, Observer};
+use heliograph_catalog::preview_picture_key;
 use heliograph_leases::State;
 use heliograph_preview::{Picture, PictureCopy, Preview};
 use heliograph_proto::{Begin, Commit, Target, Ticket, UploadService};
-use heliograph_types::{Clock, ContentType, Timestamp, UserId};
+use heliograph_types::{Clock, ContentType, Mxc, Timestamp, UserId};
 use tokio::time::Instant;
 
 use super::{Previews, stream::Stream, sweep::INDEX, visit::Wish};
@@ -34,20 +35,34 @@ struct Arriving {
     dimensions: (u32, u32),
     beginning: Bytes,
     stream: Stream,
-    declared_bytes: Option<u64>,
+}
+
+/// An answer that is a picture, most likely, of which a little was read.
+pub(crate) struct Begun {
+    pub(crate) beginning: Option<Bytes>,
+    pub(crate) stream: Stream,
 }
 
 impl Previews {
-    /// The first of the pictures that can be had. Nothing fails without one.
+    /// The first of the pictures that can be had, where the first of all may have begun to
+    /// arrive. Nothing fails without one.
     pub(crate) async fn take_picture(
         &self,
         wish: &Wish,
-        preview: &Preview,
+        (preview, mut begun): (&Preview, Option<Begun>),
         gone_at: Timestamp,
         deadline: Instant,
     ) -> Option<PictureCopy> {
         for picture in preview.pictures() {
-            let taken = match self.ask_for(wish, picture, deadline).await {
+            let begun = match begun.take() {
+                Some(begun) => Ok(begun),
+                None => self.ask_for(wish, picture, deadline).await,
+            };
+            let arriving = match begun {
+                Ok(begun) => self.look_at(begun).await,
+                Err(reason) => Err(reason),
+            };
+            let taken = match arriving {
                 Ok(arriving) => self.pictures.take_in(wish, picture, arriving, gone_at).await,
                 Err(reason) => Err(reason),
             };
@@ -65,14 +80,16 @@ impl Previews {
         None
     }
 
-    async fn ask_for(&self, wish: &Wish, picture: &Picture, deadline: Instant) -> Result<Arriving, String> {
+    async fn ask_for(&self, wish: &Wish, picture: &Picture, deadline: Instant) -> Result<Begun, String> {
         let answer = self.site.ask(&picture.url, wish.asker(PICTURES, deadline)).await?;
-        let declared_bytes = answer.response.content_length();
-        if declared_bytes.is_some_and(|bytes| bytes > self.pictures.most_bytes) {
+        Ok(Begun { beginning: None, stream: Stream::new(answer.response, self.config.read_timeout, deadline) })
+    }
+
+    async fn look_at(&self, Begun { beginning, mut stream }: Begun) -> Result<Arriving, String> {
+        if stream.declared_bytes().is_some_and(|bytes| bytes > self.pictures.most_bytes) {
             return Err("the picture is too large".to_owned());
         }
-        let mut stream = Stream::new(answer.response, self.config.read_timeout, deadline);
-        let mut beginning = BytesMut::new();
+        let mut beginning = beginning.map(BytesMut::from).unwrap_or_default();
         while beginning.len() < BEGINNING
             && let Some(chunk) = stream.next().await?
         {
@@ -80,7 +97,7 @@ impl Previews {
         }
         let beginning = beginning.freeze();
         let (content_type, dimensions) = look_at(&beginning).ok_or("this is no picture that clients show")?;
-        Ok(Arriving { content_type, dimensions, beginning, stream, declared_bytes })
+        Ok(Arriving { content_type, dimensions, beginning, stream })
     }
 }
 
@@ -103,7 +120,7 @@ impl Pictures {
         gone_at: Timestamp,
     ) -> Result<PictureCopy, String> {
         let uploader = UserId::of_previews(tenant).map_err(|error| error.to_string())?;
-        let declared_bytes = arriving.declared_bytes;
+        let declared_bytes = arriving.stream.declared_bytes();
         let begin =
             Begin { target: Target::New(tenant.clone()), uploader: Some(uploader), declared_bytes, store: None };
         let ticket = self.uploads.begin(begin).await.map_err(|failure| failure.to_string())?;
@@ -117,16 +134,18 @@ impl Pictures {
                 alt: picture.alt.clone(),
             }),
             Err(reason) => {
-                self.give_up(&ticket).await;
+                self.give_up(&ticket, gone_at).await;
                 Err(reason)
             }
         }
     }
 
-    /// Its end is written down before it is there: what nobody knows of would stay.
+    /// Its end is written down before it is there, in the store: what nobody knows of would stay.
     async fn fill(&self, ticket: &Ticket, arriving: Arriving, gone_at: Timestamp) -> Result<u64, String> {
-        let noted = self.state.insert(INDEX, &ticket.mxc.to_string(), gone_at.as_millis()).await;
+        let noted = self.blobs.put(&preview_picture_key(&ticket.mxc, gone_at), Bytes::new()).await;
         noted.map_err(|error| error.to_string())?;
+        let indexed = self.state.insert(INDEX, &ticket.mxc.to_string(), gone_at.as_millis()).await;
+        indexed.map_err(|error| error.to_string())?;
         let content_type = arriving.content_type.clone();
         let Observed { size_bytes, sha256, sniffed_type } = self.write(ticket, arriving).await?;
         let commit = Commit {
@@ -174,11 +193,18 @@ impl Pictures {
     }
 
     /// If this fails too, the orchestrator removes the remains, and the sweep the entry.
-    async fn give_up(&self, ticket: &Ticket) {
+    async fn give_up(&self, ticket: &Ticket, gone_at: Timestamp) {
         if let Err(error) = self.uploads.abort(ticket).await {
             tracing::warn!(mxc = %ticket.mxc, %error, "a picture that did not arrive could not be given up");
-        } else if let Err(error) = self.state.remove(INDEX, &ticket.mxc.to_string()).await {
-            tracing::debug!(mxc = %ticket.mxc, %error, "a picture that is not there stays in the index for now");
+        } else if let Err(reason) = self.forget(&ticket.mxc, gone_at).await {
+            tracing::debug!(mxc = %ticket.mxc, reason, "a picture that is not there stays in the index for now");
         }
+    }
+
+    /// The note first: without it the index is not made again.
+    pub(crate) async fn forget(&self, mxc: &Mxc, gone_at: Timestamp) -> Result<(), String> {
+        let forgotten = self.blobs.delete(&preview_picture_key(mxc, gone_at)).await;
+        forgotten.map_err(|error| error.to_string())?;
+        self.state.remove(INDEX, &mxc.to_string()).await.map_err(|error| error.to_string())
     }
 }

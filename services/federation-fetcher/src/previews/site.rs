@@ -92,7 +92,7 @@ impl Site {
 
     async fn get(&self, url: &Url, asker: Asker<'_>, agent: &str) -> Result<Response, String> {
         let request = self.client.get(url.clone()).map_err(|refused| refused.to_string())?;
-        let mut request = request.header(USER_AGENT, agent).header(ACCEPT, asker.accept);
+        let mut request = request.take_gzip().header(USER_AGENT, agent).header(ACCEPT, asker.accept);
         let languages = asker.languages.to_header();
         if !languages.is_empty() {
             request = request.header(ACCEPT_LANGUAGE, &languages);

@@ -6,30 +6,56 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use heliograph_matrix::Reason;
+use heliograph_matrix::{Coding, Reason};
 use reqwest::Response;
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout, timeout_at},
 };
 
+use super::unpack::{Unpacked, Unpacker};
+
 /// Chunks that wait at most: whoever reads is faster than any line.
 const CHUNKS: usize = 2;
 
-/// The bytes of an answer, within their time.
+/// The bytes of an answer, unpacked, within their time.
 pub(crate) struct Stream {
     response: Response,
+    unpacker: Option<Unpacker>,
     read_timeout: Duration,
     deadline: Instant,
 }
 
 impl Stream {
     pub(crate) fn new(response: Response, read_timeout: Duration, deadline: Instant) -> Self {
-        Self { response, read_timeout, deadline }
+        let unpacker = (Coding::of(response.headers()) == Coding::Gzip).then(Unpacker::default);
+        Self { response, unpacker, read_timeout, deadline }
+    }
+
+    /// How many bytes there are in all, if that is known.
+    pub(crate) fn declared_bytes(&self) -> Option<u64> {
+        self.response.content_length().filter(|_| self.unpacker.is_none())
     }
 
     /// The next bytes, not empty; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, String> {
+        loop {
+            let Some(unpacker) = &mut self.unpacker else { return self.next_arrived().await };
+            match unpacker.next()? {
+                Unpacked::Piece(piece) => return Ok(Some(piece)),
+                Unpacked::Over => return Ok(None),
+                Unpacked::Hungry => {}
+            }
+            let arrived = self.next_arrived().await?;
+            match (&mut self.unpacker, arrived) {
+                (Some(unpacker), Some(bytes)) => unpacker.feed(bytes),
+                (Some(unpacker), None) => unpacker.finish(),
+                (None, arrived) => return Ok(arrived),
+            }
+        }
+    }
+
+    async fn next_arrived(&mut self) -> Result<Option<Bytes>, String> {
         loop {
             let next = timeout_at(self.deadline, timeout(self.read_timeout, self.response.chunk())).await;
             let next = next.map_err(|_| "the answer takes too long")?.map_err(|_| "the answer stands still")?;

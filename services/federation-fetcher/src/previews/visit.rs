@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use heliograph_matrix::told_lifetime;
 use heliograph_preview::{Context, Kind, Languages, Link, OEMBED_BYTES, OEmbed, Page, Preview, Providers, read_text};
-use heliograph_types::ServerName;
+use heliograph_types::{ServerName, UserId};
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap};
 use tokio::time::Instant;
 use url::Url;
 
 use super::{
     Previews,
+    picture::Begun,
     site::{Answer, Asker},
     stream::Stream,
 };
@@ -27,6 +29,8 @@ pub(crate) struct Wish {
     pub(crate) tenant: ServerName,
     pub(crate) url: Url,
     pub(crate) languages: Languages,
+    /// Who was the first to want it.
+    pub(crate) user: UserId,
 }
 
 impl Wish {
@@ -45,6 +49,8 @@ pub(crate) struct Visited {
 /// What an answer is.
 enum Read {
     Page(Box<Page>),
+    /// Its picture is the answer itself.
+    Picture(Preview, Box<Begun>),
     Other(Preview),
 }
 
@@ -60,16 +66,18 @@ impl Previews {
     pub(crate) async fn visit(&self, wish: &Wish, deadline: Instant) -> Result<Visited, String> {
         let page = self.find_page(wish, deadline).await;
         let oembed = self.find_oembed(wish, page.as_ref().ok(), deadline).await;
-        let (preview, headers) = match (page, &oembed) {
-            (Ok(Found { read: Read::Page(page), headers, .. }), _) => (page.preview(oembed.as_ref()), headers),
-            (Ok(Found { read: Read::Other(preview), headers, .. }), _) => (preview, headers),
-            (Err(_), Some(oembed)) => (oembed.preview(&wish.url), HeaderMap::new()),
+        let (preview, begun, headers) = match (page, &oembed) {
+            (Ok(Found { read: Read::Page(page), headers, .. }), _) => (page.preview(oembed.as_ref()), None, headers),
+            (Ok(Found { read: Read::Picture(preview, begun), headers, .. }), _) => (preview, Some(*begun), headers),
+            (Ok(Found { read: Read::Other(preview), headers, .. }), _) => (preview, None, headers),
+            (Err(_), Some(oembed)) => (oembed.preview(&wish.url), None, HeaderMap::new()),
             (Err(reason), None) => return Err(reason),
         };
+        let now = self.clock.now();
         let cache_age = oembed.and_then(|oembed| oembed.cache_age);
-        let lifetime = self.bounds().of_both(&headers, self.clock.now(), cache_age);
-        let gone_at = self.clock.now() + lifetime.saturating_add(self.config.keep_pictures);
-        let copy = self.take_picture(wish, &preview, gone_at, deadline).await;
+        let lifetime = self.bounds().of(told_lifetime(&headers, now).into_iter().chain(cache_age));
+        let gone_at = now + lifetime.saturating_add(self.config.keep_pictures);
+        let copy = self.take_picture(wish, (&preview, begun), gone_at, deadline).await;
         let answer = serde_json::to_vec(&preview.answer(copy)).map_err(|error| error.to_string())?;
         Ok(Visited { answer: answer.into(), lifetime })
     }
@@ -99,7 +107,12 @@ impl Previews {
         let begun = stream.next().await?;
         let kind = Kind::of(content_type.as_deref(), begun.as_deref().unwrap_or_default());
         if !matches!(kind, Kind::Page | Kind::Text) {
-            let read = Read::Other(kind.preview(&url, content_type.as_deref(), name.as_deref()));
+            let preview = kind.preview(&url, content_type.as_deref(), name.as_deref());
+            let read = if kind == Kind::Picture {
+                Read::Picture(preview, Box::new(Begun { beginning: begun, stream }))
+            } else {
+                Read::Other(preview)
+            };
             return Ok(Found { read, url, headers });
         }
         let most_bytes = usize::try_from(self.config.max_page_bytes.as_u64()).unwrap_or(usize::MAX);
@@ -144,7 +157,7 @@ impl Previews {
 fn is_silent(read: &Read) -> bool {
     let preview = match read {
         Read::Page(page) => page.preview(None),
-        Read::Other(preview) => preview.clone(),
+        Read::Picture(preview, _) | Read::Other(preview) => preview.clone(),
     };
     preview.pictures().is_empty() && preview.answer(None).is_empty()
 }

@@ -373,7 +373,12 @@ impl Fixture {
     }
 
     pub(super) async fn stored_blobs(&self) -> usize {
-        let keys: Vec<_> = self.blobs.list(&"blobs".to_owned().try_into_key()).try_collect().await.unwrap();
+        self.stored("blobs").await
+    }
+
+    /// How many objects there are below a prefix.
+    pub(super) async fn stored(&self, prefix: &str) -> usize {
+        let keys: Vec<_> = self.blobs.list(&prefix.to_owned().try_into_key()).try_collect().await.unwrap();
         keys.len()
     }
 

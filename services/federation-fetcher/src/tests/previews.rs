@@ -1,6 +1,6 @@
 //! Previews of pages that a test serves.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::Write, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use heliograph_matrix::{
@@ -58,7 +58,12 @@ impl Fixture {
     }
 
     async fn preview_of(&self, url: &str, languages: &str) -> Result<Value, Failure> {
-        let request = Preview { tenant: us(), url: url.parse().unwrap(), languages: languages.to_owned() };
+        self.preview_for("ada", url, languages).await
+    }
+
+    async fn preview_for(&self, user: &str, url: &str, languages: &str) -> Result<Value, Failure> {
+        let user = format!("@{user}:{}", us()).parse().unwrap();
+        let request = Preview { tenant: us(), url: url.parse().unwrap(), languages: languages.to_owned(), user };
         let answer = self.contract.preview(request).await?;
         Ok(serde_json::from_slice(&answer).unwrap())
     }
@@ -93,7 +98,7 @@ async fn what_a_page_says_is_told_and_its_picture_becomes_a_medium(way: Way) {
     assert_eq!(fixture.log(), ["begin", "commit"]);
     for request in fixture.server.requests() {
         assert_eq!(request.header("accept-language"), Some("de-CH, fr, it"));
-        assert_eq!(request.header("accept-encoding"), Some("identity"));
+        assert_eq!(request.header("accept-encoding"), Some("gzip"));
         assert!(request.header("user-agent").is_some_and(|agent| agent.contains("Heliograph")));
         for secret in ["cookie", "authorization", "referer"] {
             assert_eq!(request.header(secret), None);
@@ -162,6 +167,28 @@ async fn all_who_ask_at_once_share_one_visit() {
 
     assert!(told.into_iter().all(|told| told.unwrap() == json!({"og:title": "A"})));
     assert_eq!(fixture.server.requests().len(), 1);
+}
+
+#[actix::test]
+async fn a_site_that_refuses_whom_it_does_not_know_is_asked_under_other_names() {
+    let fixture = start(
+        |_| {},
+        |request| match (request.target(), request.header("user-agent")) {
+            ("/picky", Some(agent)) if agent.contains("Twitterbot") => page("<title>A</title>"),
+            ("/gone", _) => answer("404 Not Found", HTML, ""),
+            _ => answer("403 Forbidden", HTML, "<title>Go away</title>"),
+        },
+    )
+    .await;
+
+    assert_eq!(fixture.preview("/picky").await.unwrap(), json!({"og:title": "A"}));
+    let before = fixture.server.requests().len();
+    assert!(before > 1);
+    for request in fixture.server.requests() {
+        assert!(request.header("user-agent").is_some_and(|agent| agent.contains("Heliograph")), "it says who it is");
+    }
+    assert_eq!(fixture.preview("/gone").await.unwrap_err().code, ErrorCode::BadGateway);
+    assert_eq!(fixture.server.requests().len(), before + 1, "what is not there is not there for anybody");
 }
 
 #[actix::test]
@@ -253,6 +280,7 @@ async fn what_is_no_picture_is_passed_by_and_leaves_nothing() {
     let log = ["begin", "commit", "begin", "abort", "begin", "abort", "begin", "commit"];
     assert_eq!(fixture.log(), log, "good; too large, cut off, good");
     assert_eq!((fixture.stored_blobs().await, fixture.pictures().await), (2, 2));
+    assert_eq!(fixture.stored("previews").await, 2);
 }
 
 #[actix::test]
@@ -291,11 +319,39 @@ async fn a_picture_goes_when_the_time_of_its_preview_is_over() {
     fixture.service.sweep_previews().await;
 
     assert_eq!((fixture.stored_blobs().await, fixture.pictures().await), (0, 0));
+    assert_eq!(fixture.stored("previews").await, 0);
     assert_eq!(fixture.log(), ["begin", "commit", "delete"]);
     fixture.state.insert("preview_pictures", "mxc://us.example/never", 0).await.unwrap();
     fixture.service.sweep_previews().await;
     assert_eq!(fixture.pictures().await, 0, "what never came is forgotten");
     assert!(fixture.clock.now().as_millis() > 0);
+}
+
+#[actix::test]
+async fn a_picture_goes_even_if_the_shared_state_has_forgotten_it() {
+    let fixture = start(
+        |_| {},
+        |request| match request.target() {
+            "/" => page("<meta property=og:image content=/p.png>"),
+            _ => picture(png(1, 1, 10)),
+        },
+    )
+    .await;
+    let told = fixture.preview("/").await.unwrap();
+    fixture.service.sweep_previews().await;
+    fixture.state.forget("preview_pictures:indexed").await.unwrap();
+    fixture.state.remove("preview_pictures", told["og:image"].as_str().unwrap()).await.unwrap();
+
+    fixture.service.sweep_previews().await;
+    assert_eq!(
+        (fixture.stored_blobs().await, fixture.pictures().await),
+        (1, 1),
+        "it is found again, and not too early"
+    );
+    fixture.clock.advance(config().usual_lifetime + config().keep_pictures);
+    fixture.service.sweep_previews().await;
+
+    assert_eq!((fixture.stored_blobs().await, fixture.pictures().await, fixture.stored("previews").await), (0, 0, 0));
 }
 
 #[actix::test]
@@ -305,6 +361,12 @@ async fn files_and_providers_say_what_there_is_to_say() {
         |request| match request.target() {
             "/a/p.png" => picture(png(5, 4, 10)),
             "/film.mp4" => answer("200 OK", "Content-Type: video/mp4\r\n", "x"),
+            "/song.ogg" => answer("200 OK", "Content-Type: audio/ogg\r\n", "x"),
+            "/d?id=1" => answer(
+                "200 OK",
+                "Content-Type: application/pdf\r\nContent-Disposition: inline; filename=menu.pdf\r\n",
+                "%PDF-1.7",
+            ),
             "/notes.txt" => answer("200 OK", "Content-Type: text/plain\r\n", "Hello\nthere"),
             "/o" => page("<link rel=alternate type=application/json+oembed href=/oembed>"),
             "/oembed" => answer(
@@ -319,9 +381,154 @@ async fn files_and_providers_say_what_there_is_to_say() {
 
     let direct = fixture.preview("/a/p.png").await.unwrap();
     assert_eq!((&direct["og:title"], &direct["og:image:width"]), (&json!("p.png"), &json!(5)));
+    assert_eq!(fixture.targets(), ["/a/p.png"], "it is asked for once");
     assert_eq!(fixture.preview("/film.mp4").await.unwrap()["og:type"], "video.other");
+    assert_eq!(fixture.preview("/song.ogg").await.unwrap()["og:type"], "music.song");
+    assert_eq!(fixture.preview("/d?id=1").await.unwrap(), json!({"og:title": "menu.pdf"}));
     assert_eq!(fixture.preview("/notes.txt").await.unwrap()["og:description"], "Hello there");
     assert_eq!(fixture.preview("/o").await.unwrap()["og:title"], "Told");
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[actix::test]
+async fn what_a_site_has_packed_is_unpacked_no_further_than_need_be() {
+    let page_bytes = gzip(b"<title>A</title><meta property=og:image content=/p.png>");
+    let bomb = gzip(&[b"<title>B</title>".to_vec(), vec![b' '; 64 << 20]].concat());
+    let large = gzip(&png(1, 1, 4 << 20));
+    let change = |config: &mut PreviewsConfig| config.max_picture_bytes = "1 MiB".parse().unwrap();
+    let fixture = start(change, move |request| {
+        let packed = |kind: &str, bytes: &[u8]| {
+            answer("200 OK", &format!("Content-Type: {kind}\r\nContent-Encoding: gzip\r\n"), bytes)
+        };
+        match request.target() {
+            "/" => packed("text/html", &page_bytes),
+            "/p.png" => packed("image/png", &gzip(&png(7, 6, 1000))),
+            "/bomb" => packed("text/html", &bomb),
+            "/large.png" => packed("image/png", &large),
+            "/cut" => packed("text/html", &page_bytes[..page_bytes.len() - 8]),
+            "/lie" => packed("text/html", b"<title>not packed</title>"),
+            _ => answer("200 OK", "Content-Type: text/html\r\nContent-Encoding: br\r\n", "x"),
+        }
+    })
+    .await;
+
+    let told = fixture.preview("/").await.unwrap();
+    assert_eq!(
+        (&told["og:title"], &told["og:image:width"], &told["matrix:image:size"]),
+        (&json!("A"), &json!(7), &json!(1024))
+    );
+    assert_eq!(fixture.preview("/bomb").await.unwrap(), json!({"og:title": "B"}));
+    assert_eq!(fixture.preview("/large.png").await.unwrap(), json!({"og:title": "large.png"}));
+    assert_eq!(fixture.preview("/cut").await.unwrap()["og:title"], "A", "what came before counts");
+    for path in ["/lie", "/brotli"] {
+        assert_eq!(fixture.preview(path).await.unwrap_err().code, ErrorCode::BadGateway, "{path}");
+    }
+    assert_eq!(fixture.pictures().await, 2);
+}
+
+#[actix::test]
+async fn one_user_and_one_site_leave_room_for_others() {
+    let gate = Arc::new(Notify::new());
+    let waits = Arc::clone(&gate);
+    let change = |config: &mut PreviewsConfig| {
+        config.max_per_user = 1.try_into().unwrap();
+        config.max_per_site = 2.try_into().unwrap();
+    };
+    let fixture = start(change, move |request| match request.target() {
+        "/slow" => [vec![Step::Wait(Arc::clone(&waits))], page("<title>A</title>")].concat(),
+        _ => page("<title>B</title>"),
+    })
+    .await;
+    let url = |path: &str| format!("https://{}{path}", fixture.origin);
+    let (slow, other) = (url("/slow"), url("/other"));
+
+    let others = async {
+        while fixture.server.requests().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let refused = fixture.preview_for("ada", &other, "").await.unwrap_err();
+        let fine = fixture.preview_for("bob", &other, "").await.unwrap();
+        gate.notify_one();
+        (refused, fine)
+    };
+    let (first, (refused, fine)) = tokio::join!(fixture.preview_for("ada", &slow, ""), others);
+
+    assert_eq!((refused.code, fine), (ErrorCode::LimitExceeded, json!({"og:title": "B"})));
+    assert!(refused.retry_after.is_some());
+    assert_eq!(first.unwrap(), json!({"og:title": "A"}));
+    fixture.preview_for("ada", &url("/next"), "").await.unwrap();
+}
+
+/// Answers of two instances that were asked for the same at once, the site having been asked
+/// by one of them when the other began.
+async fn ask_two(fixture: &mut Fixture, gate: &Notify) -> [Result<Value, Failure>; 2] {
+    let first = Arc::clone(&fixture.contract);
+    fixture.restart();
+    let request = Preview {
+        tenant: us(),
+        url: format!("https://{}/", fixture.origin).parse().unwrap(),
+        languages: String::new(),
+        user: "@ada:us.example".parse().unwrap(),
+    };
+    let other = async {
+        while fixture.server.requests().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let mut waiting = Box::pin(fixture.contract.preview(request.clone()));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        gate.notify_one();
+        waiting.await
+    };
+    let (one, other) = tokio::join!(first.preview(request.clone()), other);
+    [one, other].map(|told| Ok(serde_json::from_slice(&told?).unwrap()))
+}
+
+#[actix::test]
+async fn two_instances_visit_a_page_once_and_both_tell_the_same() {
+    let gate = Arc::new(Notify::new());
+    let waits = Arc::clone(&gate);
+    let page = move |request: &TestRequest| match request.target() {
+        "/" => [vec![Step::Wait(Arc::clone(&waits))], page("<title>A</title><meta property=og:image content=/p.png>")]
+            .concat(),
+        _ => picture(png(1, 1, 10)),
+    };
+    let mut fixture = start(|_| {}, page).await;
+
+    let [one, other] = ask_two(&mut fixture, &gate).await;
+
+    assert_eq!(one.as_ref().unwrap()["og:title"], "A");
+    assert_eq!(one, other, "the picture, too, is the same");
+    assert_eq!(fixture.targets(), ["/", "/p.png"]);
+    fixture.restart();
+    assert_eq!(fixture.preview("/").await, one, "and so does a third, later");
+    assert_eq!(fixture.server.requests().len(), 2);
+}
+
+#[actix::test]
+async fn what_one_instance_could_not_have_no_other_one_tries_for_a_while() {
+    let gate = Arc::new(Notify::new());
+    let waits = Arc::clone(&gate);
+    let fails = move |_: &TestRequest| {
+        [vec![Step::Wait(Arc::clone(&waits))], answer("500 Oops", HTML, "<title>Oops</title>")].concat()
+    };
+    let mut fixture = start(|_| {}, fails).await;
+
+    let [one, other] = ask_two(&mut fixture, &gate).await;
+
+    assert_eq!(one.unwrap_err().code, ErrorCode::BadGateway);
+    assert_eq!(other.unwrap_err().code, ErrorCode::BadGateway);
+    fixture.restart();
+    assert_eq!(fixture.preview("/").await.unwrap_err().code, ErrorCode::BadGateway);
+    assert_eq!(fixture.server.requests().len(), 1);
+    fixture.clock.advance(config().remember_failed);
+    gate.notify_one();
+    fixture.preview("/").await.unwrap_err();
+    assert_eq!(fixture.server.requests().len(), 2);
 }
 
 #[actix::test]

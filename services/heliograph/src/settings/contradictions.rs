@@ -54,8 +54,7 @@ pub(super) fn find(settings: &Settings, role: Role) -> Found {
     found
 }
 
-/// What concerns every process.
-/// Bounds of how long previews are kept.
+/// How long previews are kept, and of what.
 fn check_previews(previews: &PreviewsConfig, found: &mut Found) {
     let (min, usual, max) = (previews.min_lifetime, previews.usual_lifetime, previews.max_lifetime);
     if min > max {
@@ -66,6 +65,18 @@ fn check_previews(previews: &PreviewsConfig, found: &mut Found) {
     } else if !(min..=max).contains(&usual) {
         let message = format!("must be from previews.min_lifetime ({min:?}) to max_lifetime ({max:?}), not {usual:?}");
         found.push(("previews.usual_lifetime".to_owned(), message));
+    }
+    let can_match = |pattern: &str| pattern.chars().all(|c| c.is_ascii_alphanumeric() || ".-_[]:*?".contains(c));
+    for (field, patterns) in [("allowed_hosts", &previews.allowed_hosts), ("denied_hosts", &previews.denied_hosts)] {
+        let nonsense = patterns.iter().filter(|pattern| pattern.is_empty() || !can_match(pattern));
+        found.extend(nonsense.map(|pattern| {
+            let message = format!("must be hosts such as \"*.example.org\", not {pattern:?}");
+            (format!("previews.{field}"), message)
+        }));
+    }
+    if previews.denied_urls.iter().any(String::is_empty) {
+        let message = "must be URLs such as \"*://*/private/*\", not \"\"".to_owned();
+        found.push(("previews.denied_urls".to_owned(), message));
     }
 }
 
@@ -279,6 +290,37 @@ mod tests {
             }
         }
         assert_eq!(with("media_base_url = 'ftp://a.example'"), ["homeserver.media_base_url"]);
+    }
+
+    #[test]
+    fn previews_are_kept_within_their_bounds_and_of_what_can_be_a_host() {
+        let with = |lines: &str| keys(&format!("{HOMESERVER}[previews]\n{lines}\n"), Role::Serve);
+
+        for (lines, key) in [
+            ("min_lifetime = '2days'", "previews.min_lifetime"),
+            ("usual_lifetime = '1min'", "previews.usual_lifetime"),
+            ("usual_lifetime = '2days'", "previews.usual_lifetime"),
+            ("allowed_hosts = ['https://a.example']", "previews.allowed_hosts"),
+            ("denied_hosts = ['a.example', '']", "previews.denied_hosts"),
+            ("denied_urls = ['']", "previews.denied_urls"),
+        ] {
+            assert_eq!(with(lines), [key], "{lines}");
+        }
+        for fine in [
+            "min_lifetime = '1min'\nusual_lifetime = '1min'\nmax_lifetime = '1min'",
+            "allowed_hosts = ['*.Example.org', '[2001:db8::?]']\ndenied_hosts = ['10.0.*']\ndenied_urls = ['*://*/private/*?x=*']",
+        ] {
+            assert_eq!(with(fine), [""; 0], "{fine}");
+        }
+    }
+
+    #[test]
+    fn who_waits_for_a_preview_is_more_patient_than_the_preview() {
+        let file = |timeout: &str| format!("{HOMESERVER}{SHARED}[previews]\ntimeout = '{timeout}'\n");
+
+        assert_eq!(keys(&file("20s"), Role::Api).iter().filter(|key| key.contains("federation_timeout")).count(), 0);
+        assert!(keys(&file("1h"), Role::Api).contains(&"cluster.federation_timeout".to_owned()));
+        assert!(!keys(&file("1h"), Role::Serve).contains(&"cluster.federation_timeout".to_owned()));
     }
 
     #[test]

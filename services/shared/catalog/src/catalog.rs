@@ -129,8 +129,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// Removes the record of a copy of remote media, which can be fetched again, and tells every
-    /// instance. Only for who owns the medium, and has noted the removal of its bytes.
+    /// Removes the record of a copy of remote media, which can be fetched again, or of the picture
+    /// of a preview, whose id nobody knows any more, and tells every instance. Only for who owns the medium, and has noted the removal of its bytes.
     pub async fn remove_copy(&self, mxc: &Mxc) -> Result<(), CatalogError> {
         self.blobs.delete(&record_key(mxc)).await.map_err(CatalogError::Store)?;
         self.tell_changed(mxc).await;

@@ -129,6 +129,23 @@ pub fn note_owner(note: &Key) -> Option<(String, Mxc)> {
     Some((blob_id, mxc))
 }
 
+/// Says that a medium is the picture of a preview, and when it is to go.
+pub fn preview_picture_key(mxc: &Mxc, gone_at: Timestamp) -> Key {
+    key(format!("{}/{}/{}/{}", preview_pictures_prefix(), gone_at.as_millis(), mxc.server_name, mxc.media_id))
+}
+
+/// All pictures of previews.
+pub fn preview_pictures_prefix() -> Key {
+    key("previews".to_owned())
+}
+
+/// The medium that a note of `preview_picture_key` is about, and when it is to go.
+pub fn preview_picture_of(note: &Key) -> Option<(Mxc, Timestamp)> {
+    let mut parts = note.as_str().split('/').skip(1);
+    let gone_at = Timestamp::from_millis(parts.next()?.parse().ok()?);
+    Some((Mxc { server_name: parts.next()?.parse().ok()?, media_id: parts.next()?.parse().ok()? }, gone_at))
+}
+
 /// Content that is not wanted, by its digest in hexadecimal.
 pub fn blocked_key(sha256: &str) -> Key {
     key(format!("{}/{sha256}", blocked_prefix()))
@@ -201,5 +218,8 @@ mod tests {
         for note in [ref_key(UPLOAD, &mxc), removal_key(UPLOAD, &mxc)] {
             assert_eq!(note_owner(&note), Some((UPLOAD.to_owned(), mxc.clone())));
         }
+        let gone_at = Timestamp::from_millis(1_800_000_000_000);
+        assert_eq!(preview_picture_of(&preview_picture_key(&mxc, gone_at)), Some((mxc, gone_at)));
+        assert_eq!(preview_picture_of(&Key::new("previews/soon/a.example/x").unwrap()), None);
     }
 }

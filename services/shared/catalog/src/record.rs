@@ -85,6 +85,11 @@ impl MediaRecord {
         self.uploader.is_none() && self.deleted.is_none()
     }
 
+    /// Whether it is the picture of a preview of a URL.
+    pub fn is_of_preview(&self) -> bool {
+        self.uploader.as_ref().is_some_and(UserId::is_of_previews)
+    }
+
     /// Whether the upload with this id has made it.
     pub fn is_of(&self, upload: &str) -> bool {
         self.upload.as_deref() == Some(upload)

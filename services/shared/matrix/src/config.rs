@@ -218,6 +218,8 @@ impl FederationConfig {
 }
 
 const PREVIEWS: NonZeroUsize = NonZeroUsize::new(50).unwrap();
+const PREVIEWS_OF_USER: NonZeroUsize = NonZeroUsize::new(20).unwrap();
+const PREVIEWS_OF_SITE: NonZeroUsize = NonZeroUsize::new(20).unwrap();
 
 heliograph_settings::settings! {
     /// Previews of URLs in messages: a site is visited when somebody sees its URL, and learns our
@@ -254,6 +256,12 @@ heliograph_settings::settings! {
         /// Previews that one node makes at once; more are refused with `M_LIMIT_EXCEEDED`. Each
         /// holds up to 3 MiB in memory.
         pub max_at_once: NonZeroUsize = PREVIEWS,
+        /// Of these, previews that one user may be the first to ask for; more are refused with
+        /// `M_LIMIT_EXCEEDED`. Pages that take long do not count against others then.
+        pub max_per_user: NonZeroUsize = PREVIEWS_OF_USER,
+        /// Of these, previews of one host; more are refused with `M_LIMIT_EXCEEDED`. A site that
+        /// has become slow leaves room for all others then.
+        pub max_per_site: NonZeroUsize = PREVIEWS_OF_SITE,
         /// How long a preview is kept at least, whatever the site says.
         pub min_lifetime: Duration = Duration::from_mins(15),
         /// How long one is kept of which the site says nothing.
@@ -262,9 +270,8 @@ heliograph_settings::settings! {
         pub max_lifetime: Duration = Duration::from_hours(24),
         /// How long it is remembered that a page cannot be had.
         pub remember_failed: Duration = Duration::from_mins(1),
-        /// How long the picture stays after its preview, for clients that still show it. Then it
-        /// is deleted. Without the shared state (`[state]`) nobody knows any more when: what it
-        /// forgets stays.
+        /// How long the picture stays after its preview, for clients that still show it. Then it is
+        /// deleted.
         pub keep_pictures: Duration = Duration::from_hours(24),
     }
 }

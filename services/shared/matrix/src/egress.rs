@@ -25,7 +25,7 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 pub(crate) use self::place::{DEFAULT_PORT, Host};
-pub use self::request::{Request, SendError};
+pub use self::request::{Coding, Request, SendError};
 use self::{
     connector::{Connector, Leads},
     dial::Dialer,

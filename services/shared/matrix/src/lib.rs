@@ -12,6 +12,7 @@ mod config;
 mod discovery;
 mod egress;
 mod flight;
+mod freshness;
 mod guard;
 mod homeservers;
 mod key_document;
@@ -43,8 +44,9 @@ pub use client::{
 };
 pub use config::{FederationConfig, HomeserverConfig, PreviewsConfig, RemoteMediaMode};
 pub use discovery::{Destination, Destinations, Discovery, InvalidHost};
-pub use egress::{GuardedClient, Request, SendError, Way, check_proxy};
+pub use egress::{Coding, GuardedClient, Request, SendError, Way, check_proxy};
 pub use flight::Flights;
+pub use freshness::told_lifetime;
 pub use guard::{AddressPolicy, Refused};
 pub use homeservers::{DevelopmentHomeservers, Homeservers, WellKnownFile};
 pub use key_document::{InvalidKeyDocument, KeyDocument, MOST_KEY_DOCUMENT_BYTES};

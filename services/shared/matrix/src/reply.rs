@@ -11,7 +11,7 @@ use reqwest::{
 use serde::Deserialize;
 use url::Url;
 
-use crate::{BodyError, Refusal, client::read_body, well_known::read_date};
+use crate::{BodyError, Refusal, client::read_body, freshness::read_date};
 
 /// What a homeserver answered, to be passed on.
 #[derive(Debug, Clone, PartialEq, Eq)]

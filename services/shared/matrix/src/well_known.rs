@@ -1,19 +1,16 @@
 //! `/.well-known/matrix/server` of another server: asking, and how long to believe it.
 
-use std::{
-    collections::HashSet,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{collections::HashSet, time::Duration};
 
 use heliograph_types::{ServerName, Timestamp};
 use reqwest::{
     Response, StatusCode,
-    header::{CACHE_CONTROL, EXPIRES, HeaderMap, LOCATION},
+    header::{HeaderMap, LOCATION},
 };
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::{GuardedClient, client::read_body, egress::Host};
+use crate::{GuardedClient, client::read_body, egress::Host, freshness::told_lifetime};
 
 const MOST_BYTES: usize = 50 << 10;
 const MOST_REDIRECTS: usize = 30;
@@ -91,34 +88,9 @@ fn redirect_target(from: &Url, headers: &HeaderMap) -> Result<Url, String> {
     from.join(location).map_err(|error| error.to_string())
 }
 
-/// How long the answer may be believed, by `Cache-Control` or `Expires`, within our bounds.
+/// How long the answer may be believed, within our bounds.
 fn fresh_for(headers: &HeaderMap, now: Timestamp) -> Duration {
-    let told = max_age(headers).or_else(|| {
-        let expires = headers.get(EXPIRES)?.to_str().ok();
-        // A date that cannot be read is in the past (RFC 9111).
-        Some(expires.and_then(read_date).map_or(Duration::ZERO, |expires| expires.since(now)))
-    });
-    told.unwrap_or(FRESH_BY_DEFAULT).clamp(SHORTEST_FRESH, LONGEST_FRESH)
-}
-
-fn max_age(headers: &HeaderMap) -> Option<Duration> {
-    let values = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
-    let mut age = None;
-    for directive in values.flat_map(|value| value.split(',')).map(|text| text.trim().to_ascii_lowercase()) {
-        if matches!(directive.as_str(), "no-store" | "no-cache" | "private") {
-            return Some(Duration::ZERO);
-        }
-        if let Some(seconds) = directive.strip_prefix("max-age=") {
-            age = Some(seconds.trim_matches('"').parse().map_or(Duration::ZERO, Duration::from_secs));
-        }
-    }
-    age
-}
-
-/// An HTTP date.
-pub(crate) fn read_date(text: &str) -> Option<Timestamp> {
-    let since_epoch = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(Timestamp::from_millis(0) + since_epoch)
+    told_lifetime(headers, now).unwrap_or(FRESH_BY_DEFAULT).clamp(SHORTEST_FRESH, LONGEST_FRESH)
 }
 
 #[cfg(test)]
@@ -126,6 +98,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::freshness::read_date;
 
     fn fresh(pairs: &[(&'static str, &'static str)]) -> u64 {
         let mut headers = HeaderMap::new();

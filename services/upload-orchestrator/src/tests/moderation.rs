@@ -29,6 +29,7 @@ contract_suite! {
     a_medium_is_quarantined_and_freed,
     a_protected_medium_is_not_quarantined,
     what_is_deleted_is_gone_from_the_store_and_its_id_stays_taken,
+    of_the_picture_of_a_preview_nothing_is_left,
     what_is_not_there_cannot_be_changed,
 }
 
@@ -69,6 +70,32 @@ async fn what_is_deleted_is_gone_from_the_store_and_its_id_stays_taken(way: Way)
     assert!(matches!(house.catalog.lookup(&kept).await.unwrap(), Lookup::Ready(_)));
     assert_eq!(moderate(&*uploads, &mxc, Action::Delete).await.unwrap_err().code, ErrorCode::NotFound);
     assert_eq!(uploads.begin(begin(Target::Reserved(mxc))).await.unwrap_err().code, ErrorCode::NotFound);
+}
+
+async fn of_the_picture_of_a_preview_nothing_is_left(way: Way) {
+    let house = House::new();
+    let uploads = way.to_uploads(house.open(UploadsConfig::default(), true)).await;
+    let server_name = alice().server_name();
+    let previews = UserId::of_previews(&server_name).unwrap();
+    let mut pictures = Vec::new();
+    for content in [b"one", b"two"] {
+        let begin = Begin { uploader: Some(previews.clone()), ..begin(Target::New(server_name.clone())) };
+        let ticket = uploads.begin(begin).await.unwrap();
+        let commit = house.store(&ticket, content).await;
+        uploads.commit(commit).await.unwrap();
+        pictures.push(ticket.mxc);
+    }
+    // What is left of the second one by who was killed behind the last step but one.
+    let verdict = heliograph_catalog::Verdict { by: previews, at: house.clock.now() };
+    let found = record(&house, &pictures[1]).await;
+    house.catalog.replace(&MediaRecord { deleted: Some(verdict), ..(*found).clone() }).await.unwrap();
+
+    for picture in &pictures {
+        assert!(moderate(&*uploads, picture, Action::Delete).await.unwrap());
+        assert_eq!(moderate(&*uploads, picture, Action::Delete).await.unwrap_err().code, ErrorCode::NotFound);
+    }
+
+    assert_eq!((house.files("records"), house.files("removals")), (0, 0));
 }
 
 async fn what_is_not_there_cannot_be_changed(way: Way) {

@@ -35,6 +35,36 @@ pub enum SendError {
     Encoded,
 }
 
+/// How the content of an answer is coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    /// As it is.
+    Plain,
+    /// By gzip, once.
+    Gzip,
+    /// In some other way.
+    Other,
+}
+
+impl Coding {
+    /// By `Content-Encoding`.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let values = headers.get_all(CONTENT_ENCODING).iter();
+        let codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+        let mut codings = codings.filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
+        match (codings.next(), codings.next()) {
+            (None, _) => Self::Plain,
+            (Some(coding), None) if is_gzip(coding) => Self::Gzip,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// It has two names (RFC 9110, section 8.4.1.3).
+fn is_gzip(coding: &[u8]) -> bool {
+    coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip")
+}
+
 /// A request that was not sent yet.
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
@@ -42,6 +72,7 @@ pub struct Request {
     pool: Pool,
     inner: HttpRequest<Full<Bytes>>,
     invalid: Option<HeaderName>,
+    takes_gzip: bool,
 }
 
 impl Request {
@@ -57,7 +88,7 @@ impl Request {
         if has_body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        Self { pool: pool.clone(), inner: request, invalid: None }
+        Self { pool: pool.clone(), inner: request, invalid: None, takes_gzip: false }
     }
 
     /// With this header.
@@ -78,24 +109,30 @@ impl Request {
         self
     }
 
+    /// The answer may be coded by gzip. It is not decoded here: see [`Coding::of`].
+    pub fn take_gzip(mut self) -> Self {
+        self.inner.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        self.takes_gzip = true;
+        self
+    }
+
     /// Waits for the head of the answer.
     pub async fn send(self) -> Result<Response, SendError> {
         if let Some(name) = self.invalid {
             return Err(SendError::InvalidHeader(name));
         }
         let response = self.pool.request(self.inner).await.map_err(|error| read_error(&error))?;
-        if response.status().is_success() && is_encoded(response.headers()) {
+        let is_readable = match Coding::of(response.headers()) {
+            Coding::Plain => true,
+            Coding::Gzip => self.takes_gzip,
+            Coding::Other => false,
+        };
+        if response.status().is_success() && !is_readable {
             return Err(SendError::Encoded);
         }
         let version = response.version();
         Ok(response.map(|body| Body::wrap(Whole::new(body, version))).into())
     }
-}
-
-fn is_encoded(headers: &HeaderMap) -> bool {
-    let codings =
-        headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    codings.map(<[u8]>::trim_ascii).any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
 }
 
 /// The errors of the library say little without their causes.
@@ -118,15 +155,18 @@ mod tests {
 
     #[test]
     fn a_coding_is_seen_however_it_is_told() {
-        let encoded = |values: &[&'static str]| {
-            is_encoded(&values.iter().map(|value| (CONTENT_ENCODING, HeaderValue::from_static(value))).collect())
+        let coding = |values: &[&'static str]| {
+            Coding::of(&values.iter().map(|value| (CONTENT_ENCODING, HeaderValue::from_static(value))).collect())
         };
 
-        for fine in [&[][..], &["identity"], &["Identity"], &[""], &["identity, identity"]] {
-            assert!(!encoded(fine), "{fine:?}");
+        for plain in [&[][..], &["identity"], &["Identity"], &[""], &["identity, identity"]] {
+            assert_eq!(coding(plain), Coding::Plain, "{plain:?}");
         }
-        for bad in [&["gzip"][..], &["identity, br"], &["identity", "x-gzip"], &["unheard-of"]] {
-            assert!(encoded(bad), "{bad:?}");
+        for gzip in [&["gzip"][..], &["GZip, identity"], &["identity", "x-gzip"]] {
+            assert_eq!(coding(gzip), Coding::Gzip, "{gzip:?}");
+        }
+        for other in [&["br"][..], &["identity, br"], &["gzip, gzip"], &["gzip", "br"], &["unheard-of"]] {
+            assert_eq!(coding(other), Coding::Other, "{other:?}");
         }
     }
 }

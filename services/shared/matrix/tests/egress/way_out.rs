@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use crate::world::{World, config, discovery, server};
 use bytes::Bytes;
 use heliograph_matrix::{
-    Destination, FederationConfig, GuardedClient, PreviewsConfig, Resolver, SendError, Way,
+    Coding, Destination, FederationConfig, GuardedClient, PreviewsConfig, Resolver, SendError, Way,
     testing::{FixedLookup, SeenRequest, Step, TestAuthority, TestDns, TestOrigin, TestServer, answer, own_address},
 };
 use http::{HeaderName, Response};
@@ -171,6 +171,8 @@ async fn what_is_compressed_or_has_too_long_a_head_is_no_answer() {
     let get = |target: &str| world.client.get_from(&destination, target).unwrap().send();
 
     assert_eq!(get("/gzip").await.unwrap_err(), SendError::Encoded);
+    let taken = world.client.get_from(&destination, "/gzip").unwrap().take_gzip().send().await.unwrap();
+    assert_eq!(Coding::of(taken.headers()), Coding::Gzip, "for those who decode it");
     assert_eq!(get("/gzip-error").await.unwrap().status(), 404, "of an error the status counts");
     assert!(matches!(get("/head").await, Err(SendError::Unanswered(_))));
     assert_eq!(get("/").await.unwrap().status(), 200);
