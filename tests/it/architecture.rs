@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("jpeg", &[]),
     ("imaging", &["jpeg"]),
     ("preview", &[]),
+    ("strip", &["jpeg"]),
     ("blobs", &[]),
     ("leases", &[]),
     ("matrix", &["leases"]),
@@ -29,7 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tests", &[]),
 ];
 
-const LIBRARIES: &[&str] = &["proto", "runtime", "preview", "blobs", "leases", "matrix", "catalog"];
+const LIBRARIES: &[&str] = &["proto", "runtime", "preview", "strip", "blobs", "leases", "matrix", "catalog"];
 
 const EVERYTHING: &[&str] = &[
     "proto",

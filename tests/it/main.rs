@@ -43,6 +43,7 @@ mod secrets;
 mod shutdown;
 mod start;
 mod stores;
+mod strip;
 mod synapse;
 mod tokens;
 mod trace;

@@ -41,6 +41,7 @@ use heliograph_leases::State;
 use heliograph_matrix::{HomeserverConfig, Homeservers, ServerLists, SigningKey, TokenChecker};
 use heliograph_proto::{FederationService, ThumbnailService, UploadService};
 use heliograph_runtime::Health;
+use heliograph_strip::Kind;
 use heliograph_types::{Clock, ServerName};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -98,6 +99,8 @@ pub struct Deps {
     pub health: Health,
     /// The largest upload, as clients are told.
     pub max_upload_bytes: u64,
+    /// The pictures out of which metadata is taken when they are uploaded.
+    pub strip_metadata: Vec<Kind>,
     /// Where work goes on whose client has left.
     pub runtime: tokio::runtime::Handle,
     /// Who waits for that work at shutdown.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use heliograph_blobs::{BlobError, BlobWriter, Key, Observed, Observer};
 use heliograph_proto::{Begin, Commit, Ticket, UploadService};
+use heliograph_strip::Stripper;
 use heliograph_types::{ContentType, ErrorCode, Failure, FileName, Mxc};
 
 use crate::{
@@ -85,26 +86,47 @@ async fn receive(
     front: &Front,
     ticket: &Ticket,
     meter: &mut Meter<'_>,
-    mut writer: Box<dyn BlobWriter>,
+    writer: Box<dyn BlobWriter>,
     body: &mut Payload,
 ) -> Result<Received, ApiError> {
-    let mut observer = Observer::default();
+    let mut stored = Stored { writer, observer: Observer::default() };
+    let mut stripper = Stripper::new(&front.strip_metadata);
+    let mut arrived_bytes = 0;
     let mut reported_at = Instant::now();
     while let Some(piece) = next_piece(front, body).await? {
-        observer.observe(&piece);
-        if observer.size_bytes() > ticket.max_bytes {
-            writer.abort().await;
+        arrived_bytes += piece.len() as u64;
+        if arrived_bytes > ticket.max_bytes {
+            stored.writer.abort().await;
             metrics::limited("upload_size");
             return Err(too_large(ticket.max_bytes));
         }
         meter.arrived(front, piece.len()).await?;
-        writer.write(piece).await?;
+        stored.write_all(stripper.push(piece)).await?;
         if reported_at.elapsed() >= ticket.report_every() {
             reported_at = Instant::now();
-            report(&*front.uploads, ticket, observer.size_bytes()).await?;
+            report(&*front.uploads, ticket, arrived_bytes).await?;
         }
     }
-    Ok(Received { writer, observed: observer.finish() })
+    let (rest, stripped) = stripper.finish();
+    stored.write_all(rest).await?;
+    stripped.count();
+    Ok(Received { writer: stored.writer, observed: stored.observer.finish() })
+}
+
+/// What is stored: not always what has arrived.
+struct Stored {
+    writer: Box<dyn BlobWriter>,
+    observer: Observer,
+}
+
+impl Stored {
+    async fn write_all(&mut self, pieces: impl IntoIterator<Item = Bytes>) -> Result<(), BlobError> {
+        for piece in pieces {
+            self.observer.observe(&piece);
+            self.writer.write(piece).await?;
+        }
+        Ok(())
+    }
 }
 
 /// The next piece of a body, which may not stand still for long.

@@ -13,6 +13,7 @@ use heliograph_catalog::{Catalog, Change, Copies, thumbnails_prefix};
 use heliograph_leases::State;
 use heliograph_matrix::{HomeserverConfig, Homeservers, ServerLists, SigningKey, TokenChecker};
 use heliograph_proto::{FederationService, ThumbnailService, UploadService};
+use heliograph_strip::Kind;
 use heliograph_types::{Clock, ServerName};
 use tokio::sync::{Semaphore, broadcast::error::RecvError};
 use tokio_util::sync::CancellationToken;
@@ -52,6 +53,7 @@ pub(crate) struct Front {
     pub(crate) remote_keys: RemoteKeys,
     pub(crate) waiting: Semaphore,
     pub(crate) max_upload_bytes: u64,
+    pub(crate) strip_metadata: Vec<Kind>,
     pub(crate) work: Work,
     pub(crate) shutdown: CancellationToken,
 }
@@ -145,6 +147,7 @@ pub(crate) fn build_front(config: ApiConfig, deps: Deps) -> Result<Front, String
         catalog: deps.catalog,
         clock: deps.clock,
         max_upload_bytes: deps.max_upload_bytes,
+        strip_metadata: deps.strip_metadata,
         work: Work { tasks: deps.tasks, runtime: deps.runtime },
         shutdown: deps.shutdown,
     })

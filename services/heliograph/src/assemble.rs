@@ -185,6 +185,7 @@ fn serve_api(
         clock: Arc::clone(&parts.clock),
         health: parts.health.clone(),
         max_upload_bytes: parts.settings.uploads.max_bytes.as_u64(),
+        strip_metadata: parts.settings.uploads.strip_metadata.clone(),
         runtime: tokio::runtime::Handle::current(),
         tasks: parts.life.tasks.clone(),
         shutdown: parts.life.shutdown.clone(),

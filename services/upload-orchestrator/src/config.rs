@@ -3,6 +3,7 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use bytesize::ByteSize;
+use heliograph_strip::Kind;
 
 heliograph_settings::choice! {
     /// How much is read of content that came into the store without us.
@@ -46,6 +47,17 @@ heliograph_settings::settings! {
         pub direct_inspection: DirectInspection = DirectInspection::Head,
         /// Whether the same content, uploaded several times to one server name, is stored once.
         pub deduplicate: bool = true,
+        /// The types of pictures out of which metadata is taken when users upload them, such as where
+        /// they were taken (GPS), when and with what (EXIF, XMP, IPTC, comments, all types of their
+        /// own that programs put in). The picture is not changed, and how it is to be turned
+        /// and its colour profile stay; thumbnails inside it, and what comes after its end, such as the
+        /// film of a motion photo, go. What is stored then has another hash and size than what
+        /// was sent; `max_bytes` is for what is sent. Which type it is, its first bytes tell, not the
+        /// client: encrypted media stay as they are. A picture that is broken stays as it is from
+        /// there on, see the metric `heliograph_upload_metadata_unreadable_total`. Content that was
+        /// put straight into the bucket (`direct`) is read and written by us, not copied by the
+        /// store, if it is of such a type. Copies of remote media are not changed.
+        pub strip_metadata: Vec<Kind> = Vec::new(),
         /// An upload of which nothing arrives for so long is given up.
         pub idle_timeout: Duration = Duration::from_mins(1),
         /// The longest that one upload may take.

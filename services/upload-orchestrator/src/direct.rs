@@ -3,6 +3,8 @@
 //! The client gets a URL that may write one key, and says when it is done. What lies there is
 //! then copied, by the store itself, to a key that no URL writes; only the copy is looked at and
 //! recorded. So whatever is put there later, nobody gets.
+//!
+//! A picture out of which metadata is to be taken is not copied, but read and written by us.
 
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use futures_util::TryStreamExt;
 use heliograph_blobs::{BlobError, Grant, Key, Observed, Observer, Stat};
 use heliograph_catalog::{Lookup, direct_key};
 use heliograph_proto::{Begin, Commit, Complete, Presign, Target, Ticket, UploadService};
+use heliograph_strip::{Kind, Stripper};
 use heliograph_types::{ContentType, ErrorCode, Failure, Mxc, StoreName};
 use tokio::time::{Instant, sleep};
 
@@ -98,7 +101,8 @@ impl UploadOrchestrator {
     }
 
     async fn try_complete(&self, request: &Complete, target: &Key) -> Result<(), Failure> {
-        let Stat { size_bytes, content_type } = self.stat_target(target).await?;
+        let stat = self.stat_target(target).await?;
+        let size_bytes = stat.size_bytes;
         let begin = Begin {
             target: Target::Reserved(request.mxc.clone()),
             uploader: Some(request.uploader.clone()),
@@ -115,7 +119,7 @@ impl UploadOrchestrator {
                 return Err(failure);
             }
         };
-        let outcome = self.take_over(request, target, &ticket, content_type).await;
+        let outcome = self.take_over(request, target, &ticket, stat).await;
         match &outcome {
             Ok(()) => {
                 metrics::completed(size_bytes);
@@ -141,29 +145,22 @@ impl UploadOrchestrator {
         })
     }
 
-    /// Copies what was put there to where it stays, looks at the copy, and commits it.
-    async fn take_over(
-        &self,
-        request: &Complete,
-        target: &Key,
-        ticket: &Ticket,
-        content_type: Option<String>,
-    ) -> Result<(), Failure> {
+    /// Brings what was put there to where it stays, looks at it there, and commits it.
+    async fn take_over(&self, request: &Complete, target: &Key, ticket: &Ticket, stat: Stat) -> Result<(), Failure> {
         let blob = Key::new(ticket.blob.as_str())?;
-        self.alive(ticket, self.shared.blobs.copy(target, &blob)).await?;
-        let size_bytes = self.shared.blobs.size_of(&blob).await?;
-        if size_bytes > ticket.max_bytes {
-            return Err(too_large(ticket.max_bytes));
-        }
-        let seen = self.alive(ticket, self.inspect(&blob, size_bytes)).await?;
+        let seen = if self.is_to_be_stripped(target, stat.size_bytes).await? {
+            self.alive(ticket, self.strip(target, &blob, stat.size_bytes)).await?
+        } else {
+            self.copy(target, &blob, ticket).await?
+        };
         if seen.sha256.is_some_and(|digest| self.shared.catalog.is_blocked(&hex::encode(digest))) {
             self.burn(ticket).await;
             return Err(unwanted());
         }
-        let content_type = content_type.filter(|told| told != UNTOLD);
+        let content_type = stat.content_type.filter(|told| told != UNTOLD);
         let commit = Commit {
             ticket: ticket.clone(),
-            size_bytes,
+            size_bytes: seen.size_bytes,
             sha256: seen.sha256,
             content_type: content_type
                 .map_or_else(ContentType::octet_stream, |told| ContentType::parse_or_octet_stream(&told)),
@@ -193,10 +190,59 @@ impl UploadOrchestrator {
         }
     }
 
+    async fn copy(&self, target: &Key, blob: &Key, ticket: &Ticket) -> Result<Seen, Failure> {
+        self.alive(ticket, self.shared.blobs.copy(target, blob)).await?;
+        let size_bytes = self.shared.blobs.size_of(blob).await?;
+        if size_bytes > ticket.max_bytes {
+            return Err(too_large(ticket.max_bytes));
+        }
+        // Something else was put there since we looked.
+        if self.is_to_be_stripped(blob, size_bytes).await? {
+            return Err(Failure::unavailable("the content was changed while it was completed: ask again"));
+        }
+        self.alive(ticket, self.inspect(blob, size_bytes)).await
+    }
+
+    async fn is_to_be_stripped(&self, content: &Key, size_bytes: u64) -> Result<bool, BlobError> {
+        let kinds = &self.shared.config.strip_metadata;
+        if kinds.is_empty() || size_bytes < Kind::SNIFFED_BYTES as u64 {
+            return Ok(false);
+        }
+        let mut beginning = Vec::with_capacity(Kind::SNIFFED_BYTES);
+        let mut pieces = self.shared.blobs.open(content, 0..Kind::SNIFFED_BYTES as u64).await?;
+        while let Some(piece) = pieces.try_next().await? {
+            beginning.extend_from_slice(&piece);
+        }
+        Ok(Kind::sniff(&beginning).is_some_and(|kind| kinds.contains(&kind)))
+    }
+
+    /// Copies a picture without its metadata.
+    async fn strip(&self, target: &Key, blob: &Key, size_bytes: u64) -> Result<Seen, BlobError> {
+        let mut stripper = Stripper::new(&self.shared.config.strip_metadata);
+        let mut observer = Observer::default();
+        let mut pieces = self.shared.blobs.open(target, 0..size_bytes).await?;
+        let mut writer = self.shared.blobs.begin(blob).await?;
+        while let Some(piece) = pieces.try_next().await? {
+            for piece in stripper.push(piece) {
+                observer.observe(&piece);
+                writer.write(piece).await?;
+            }
+        }
+        let (rest, report) = stripper.finish();
+        if let Some(rest) = rest {
+            observer.observe(&rest);
+            writer.write(rest).await?;
+        }
+        writer.finish().await?;
+        report.count();
+        let Observed { size_bytes, sha256, sniffed_type } = observer.finish();
+        Ok(Seen { size_bytes, sniffed_type, sha256: Some(sha256) })
+    }
+
     /// Reads as much of the content as is configured.
     async fn inspect(&self, blob: &Key, size_bytes: u64) -> Result<Seen, BlobError> {
         let read_bytes = match self.shared.config.direct_inspection {
-            DirectInspection::None => return Ok(Seen::default()),
+            DirectInspection::None => return Ok(Seen { size_bytes, sniffed_type: None, sha256: None }),
             DirectInspection::Head => size_bytes.min(HEAD_BYTES),
             DirectInspection::Full => size_bytes,
         };
@@ -206,7 +252,7 @@ impl UploadOrchestrator {
             observer.observe(&piece);
         }
         let Observed { size_bytes: seen_bytes, sha256, sniffed_type } = observer.finish();
-        Ok(Seen { sniffed_type, sha256: (seen_bytes == size_bytes).then_some(sha256) })
+        Ok(Seen { size_bytes, sniffed_type, sha256: (seen_bytes == size_bytes).then_some(sha256) })
     }
 
     /// The sweep does what fails here.
@@ -218,8 +264,9 @@ impl UploadOrchestrator {
 }
 
 /// What was learned by reading content.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Seen {
+    size_bytes: u64,
     sniffed_type: Option<ContentType>,
     /// If all of it was read.
     sha256: Option<[u8; 32]>,

@@ -81,6 +81,7 @@ impl House {
             clock,
             health: Health { readiness: Readiness::default(), metrics: Metrics::detached() },
             max_upload_bytes: 100,
+            strip_metadata: Vec::new(),
             runtime: tokio::runtime::Handle::current(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),

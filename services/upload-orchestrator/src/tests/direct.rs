@@ -283,3 +283,56 @@ async fn in_a_bucket_the_url_works_as_long_as_the_id() {
     let signed = house.blobs.presign(&direct_key(&reservation.mxc, None), get, Duration::from_mins(5)).await.unwrap();
     assert!(signed.unwrap().as_str().contains("response-content-type=text%2Fplain"));
 }
+
+#[actix::test]
+async fn of_a_picture_that_was_put_there_metadata_goes_and_of_other_types_nothing() {
+    const PICTURE: &[u8] = b"\xff\xd8\xff\xfe\0\x08secret\xff\xda\0\x02pixels\xff\xd9";
+    const STRIPPED: &[u8] = b"\xff\xd8\xff\xda\0\x02pixels\xff\xd9";
+    const OTHER: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
+    let strip_metadata = vec![heliograph_strip::Kind::Jpeg];
+    for (direct_inspection, content, expected) in [
+        (DirectInspection::None, PICTURE, STRIPPED),
+        (DirectInspection::Full, PICTURE, STRIPPED),
+        (DirectInspection::Full, OTHER, OTHER),
+        (DirectInspection::Full, b"\xff\xd8\xff", b"\xff\xd8\xff"),
+    ] {
+        let house = House::now();
+        let config = UploadsConfig { direct_inspection, strip_metadata: strip_metadata.clone(), ..config() };
+        let uploads = house.open(config, false);
+        let mxc = reserve(&*uploads).await;
+        put(&house, &mxc, content).await;
+
+        uploads.complete(complete(&mxc)).await.unwrap();
+
+        let record = house.catalog.find(&mxc).await.unwrap().unwrap();
+        assert_eq!(house.blobs.get(&record.blob_key().unwrap(), 100).await.unwrap(), expected);
+        assert_eq!(record.size_bytes, expected.len() as u64);
+        assert_eq!(record.sha256, hex::encode(Sha256::digest(expected)));
+        assert_eq!(house.files("direct"), 0);
+    }
+}
+
+/// A picture that is put there after the first look is not taken over with its metadata.
+#[actix::test]
+async fn what_becomes_a_picture_while_it_is_completed_has_to_be_completed_again() {
+    const PICTURE: &[u8] = b"\xff\xd8\xff\xfe\0\x08secret\xff\xda\0\x02pixels\xff\xd9";
+    let house = House::now();
+    let (gate, gated) = Gate::before(&house.blobs, Step::Copy, "blobs/".to_owned());
+    let house = house.over(gated);
+    let config = UploadsConfig { strip_metadata: vec![heliograph_strip::Kind::Jpeg], ..config() };
+    let uploads = house.open(config, false);
+    let mxc = reserve(&*uploads).await;
+    put(&house, &mxc, b"something else").await;
+
+    let change = async {
+        drop(gate.reached.acquire().await.unwrap());
+        put(&house, &mxc, PICTURE).await;
+        gate.go.add_permits(9);
+    };
+    let (outcome, ()) = tokio::join!(uploads.complete(complete(&mxc)), change);
+
+    assert_eq!(code(outcome), Some(ErrorCode::Unavailable));
+    uploads.complete(complete(&mxc)).await.unwrap();
+    let record = house.catalog.find(&mxc).await.unwrap().unwrap();
+    assert_eq!(record.size_bytes, PICTURE.len() as u64 - 10);
+}
