@@ -5,7 +5,7 @@ mod avif;
 mod bmp;
 mod gif;
 mod ico;
-mod jpeg;
+pub(crate) mod jpeg;
 mod jxl;
 mod png;
 mod svg;
@@ -179,7 +179,7 @@ impl Header {
     pub(crate) fn decode(&self, file: &dyn Source, least: Size) -> Result<Decoded, RenderError> {
         debug_assert!(least.width <= self.size.width && least.height <= self.size.height, "never enlarged");
         match self.format {
-            Format::Jpeg => jpeg::decode(file, least),
+            Format::Jpeg => jpeg::decode(file, self, Need { least, halved_color: false }),
             Format::Png => png::decode(file, self, least),
             Format::Gif => gif::decode(file, self),
             Format::WebP => webp::decode(file, self, least),
@@ -189,6 +189,14 @@ impl Header {
             Format::Tiff => tiff::decode(file, self),
             Format::Ico => ico::decode(file, self),
             Format::Svg => svg::decode(file, self, least),
+        }
+    }
+
+    /// As [`Self::decode`], for those that need less than all.
+    pub(crate) fn decode_for(&self, file: &dyn Source, need: Need) -> Result<Decoded, RenderError> {
+        match self.format {
+            Format::Jpeg => jpeg::decode(file, self, need),
+            _ => self.decode(file, need.least),
         }
     }
 
@@ -205,6 +213,15 @@ impl Header {
             }
         }
     }
+}
+
+/// What is needed of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Need {
+    /// The size below which it must not be.
+    pub(crate) least: Size,
+    /// Whether color may be half as fine as brightness in each direction.
+    pub(crate) halved_color: bool,
 }
 
 /// What comes out of a decoder.
@@ -236,7 +253,11 @@ impl From<Picture> for Decoded {
 #[cfg(test)]
 pub(crate) fn decode_in_full(file: &[u8], header: &Header) -> Result<Picture, RenderError> {
     match header.format {
-        Format::Jpeg => jpeg::decode_by_zune(file, &jpeg::Header::read(file)?),
+        Format::Jpeg => {
+            let decoder = heliograph_jpeg::Decoder::new(file, heliograph_jpeg::Limits::default());
+            let decoder = decoder.map_err(|error| RenderError::broken(error.to_string()))?;
+            jpeg::decode_by_zune(file, decoder.header())
+        }
         _ => match header.decode(&file.to_vec(), header.size)?.pixels {
             Pixels::Picture(picture) => Ok(picture),
             Pixels::Planes { .. } => Err(RenderError::broken("planes")),

@@ -5,10 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decode::Header,
     error::RenderError,
-    geometry::{Size, plan_stretch},
-    render::draw,
+    geometry::{Plan, Size, plan_stretch},
+    render::Still,
     resize::Scratch,
-    source::Source,
 };
 
 /// What is known of a picture that was looked at.
@@ -30,10 +29,19 @@ const GLANCE: Size = Size { width: 64, height: 64 };
 /// Waves along the longer and the shorter side: what clients use themselves.
 const COMPONENTS: (u32, u32) = (4, 3);
 
-/// Looks at a picture.
-pub(crate) fn describe(scratch: &mut Scratch, file: &dyn Source, header: &Header) -> Result<Description, RenderError> {
+/// What is looked at.
+pub(crate) fn plan_of_glance(header: &Header) -> Plan {
+    plan_stretch(header.seen_size(), GLANCE)
+}
+
+/// Looks at a picture that was decoded for [`plan_of_glance`].
+pub(crate) fn describe(
+    scratch: &mut Scratch,
+    still: &mut Still<'_>,
+    header: &Header,
+) -> Result<Description, RenderError> {
     let seen = header.seen_size();
-    let glance = draw(scratch, file, header, plan_stretch(seen, GLANCE))?;
+    let glance = still.draw(scratch, plan_of_glance(header))?;
     let (longer, shorter) = COMPONENTS;
     let (across, down) = if seen.height > seen.width { (shorter, longer) } else { (longer, shorter) };
     let blurhash = blurhash::encode(across, down, GLANCE.width, GLANCE.height, glance.on_white().as_flattened())

@@ -1,14 +1,15 @@
 //! From pixels to a file, without any metadata.
 
 mod avif;
+pub(crate) mod jpeg;
 pub(crate) mod webp;
 
 use heliograph_types::ThumbnailFormat;
-use jpeg_encoder::{ChromaSubsamplingMethod, ColorType as JpegColor, Encoder as JpegEncoder};
 use png::{BitDepth, ColorType as PngColor, Compression, Encoder as PngEncoder};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::jpeg::encode as encode_jpeg;
 use crate::{
     decode::Format,
     error::RenderError,
@@ -64,24 +65,6 @@ pub(crate) fn encode(
         ThumbnailFormat::Usual if picture.layout.has_alpha() => Ok((Encoding::Png, encode_png(picture)?)),
         ThumbnailFormat::Usual => Ok((Encoding::Jpeg, encode_jpeg(picture, quality.jpeg)?)),
     }
-}
-
-pub(crate) fn encode_jpeg(picture: &Picture, quality: u8) -> Result<Vec<u8>, RenderError> {
-    let side = |side: u32| u16::try_from(side).map_err(|_| RenderError::broken("too long a side for JPEG"));
-    let color = match picture.layout {
-        Layout::Gray => JpegColor::Luma,
-        Layout::Rgb => JpegColor::Rgb,
-        Layout::YCbCr => JpegColor::Ycbcr,
-        Layout::GrayAlpha | Layout::Rgba | Layout::Cmyk { .. } | Layout::Ycck => return Err(wrong_layout()),
-    };
-    let mut file = Vec::new();
-    let mut encoder = JpegEncoder::new(&mut file, quality.clamp(1, 100));
-    // Below quality 90 it writes color at half resolution, which the eye does not miss.
-    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
-    encoder
-        .encode(&picture.samples, side(picture.size.width)?, side(picture.size.height)?, color)
-        .map_err(|error| RenderError::broken(error.to_string()))?;
-    Ok(file)
 }
 
 fn encode_png(picture: &Picture) -> Result<Vec<u8>, RenderError> {

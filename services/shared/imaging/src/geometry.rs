@@ -132,6 +132,20 @@ impl Plan {
         Self { area, size: self.size.transposed(), resampled: self.resampled }
     }
 
+    /// The same for color that is half as fine, rounded up: then its last sample reaches over the edge of
+    /// what is wanted, across and down. Or its first one, where `far` says so.
+    pub(crate) fn halved(self, far: (bool, bool)) -> Self {
+        let size = Size { width: self.size.width.div_ceil(2), height: self.size.height.div_ceil(2) };
+        let span = |from: f64, length: f64, whole: u32, half: u32, is_far| {
+            let longer = length * f64::from(2 * half) / f64::from(whole);
+            (if is_far { from - (longer - length) } else { from }, longer)
+        };
+        let Area { left, top, width, height } = self.area;
+        let (left, width) = span(left, width, self.size.width, size.width, far.0);
+        let (top, height) = span(top, height, self.size.height, size.height, far.1);
+        Self { area: Area { left, top, width, height }, size, resampled: self.resampled }
+    }
+
     /// The same for a picture that was made smaller already, from `full` to `decoded`.
     pub(crate) fn for_decoded(mut self, full: Size, decoded: Size) -> Self {
         if full != decoded {

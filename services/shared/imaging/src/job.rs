@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     decode::Header,
-    describe::{Description, describe},
-    encode::Encoding,
+    describe::{Description, describe, plan_of_glance},
+    encode::{Encoding, jpeg::has_halved_color},
     error::RenderError,
-    render::render,
+    geometry::Plan,
+    render::{Still, animate, plan_of},
     resize::Scratch,
     rules::{Quality, Rules},
     source::Source,
@@ -60,11 +61,51 @@ pub struct Done {
     pub description: Option<Description>,
 }
 
-/// Does a job. All of it is made from one decoded picture.
+/// Does a job. All that stands still is made from one decoded picture.
 pub fn work(scratch: &mut Scratch, file: &dyn Source, job: &Job) -> Result<Done, RenderError> {
     let header = Header::read(file.bytes(), &job.rules)?;
-    let thumbnails = job.wanted.iter().map(|wanted| render(scratch, file, &header, wanted, job.quality));
-    let thumbnails = thumbnails.collect::<Result<_, _>>()?;
-    let description = job.describe.then(|| describe(scratch, file, &header)).transpose()?;
-    Ok(Done { thumbnails, description })
+    let plans = plans_of_stills(&header, job);
+    let mut still = match &*plans {
+        [] => None,
+        plans => Some(Still::decode(file, &header, plans, wants_halved_color(job))?),
+    };
+    let mut thumbnails: Vec<(usize, Made)> = Vec::with_capacity(job.wanted.len());
+    for index in in_order(&header, job) {
+        let wanted = &job.wanted[index];
+        let made = match &mut still {
+            Some(still) if !moves(&header, wanted) => still.render(scratch, wanted, job.quality)?,
+            _ => animate(scratch, file, &header, wanted, job.quality)?,
+        };
+        thumbnails.push((index, made));
+    }
+    thumbnails.sort_by_key(|(index, _)| *index);
+    let description = if job.describe { still.as_mut().map(|still| describe(scratch, still, &header)) } else { None };
+    Ok(Done {
+        thumbnails: thumbnails.into_iter().map(|(_, made)| made).collect(),
+        description: description.transpose()?,
+    })
+}
+
+fn moves(header: &Header, wanted: &Wanted) -> bool {
+    wanted.spec.animated && header.is_animated()
+}
+
+/// What is made of the one decoded picture.
+pub(crate) fn plans_of_stills(header: &Header, job: &Job) -> Vec<Plan> {
+    let stills = job.wanted.iter().filter(|wanted| !moves(header, wanted));
+    let glance = job.describe.then(|| plan_of_glance(header));
+    stills.map(|wanted| plan_of(header, wanted)).chain(glance).collect()
+}
+
+/// Whether nothing is made that would store color as finely as brightness.
+pub(crate) fn wants_halved_color(job: &Job) -> bool {
+    has_halved_color(job.quality.jpeg) && job.wanted.iter().all(|wanted| wanted.format == ThumbnailFormat::Usual)
+}
+
+/// The order in which thumbnails are made: those that keep their pixels before those that are
+/// resampled, which may change them.
+fn in_order(header: &Header, job: &Job) -> Vec<usize> {
+    let mut indices: Vec<usize> = (0..job.wanted.len()).collect();
+    indices.sort_by_key(|index| plan_of(header, &job.wanted[*index]).resampled);
+    indices
 }

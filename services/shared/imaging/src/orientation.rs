@@ -53,6 +53,12 @@ impl Orientation {
         if self.swaps_sides() { stored.transposed() } else { stored }
     }
 
+    /// Whether the first of what people see is at the far end of what is stored, across and down.
+    pub(crate) const fn begins_far(self, stored: Size) -> (bool, bool) {
+        let (x, y) = self.origin_of(0, 0, stored.width as usize, stored.height as usize);
+        (x > 0, y > 0)
+    }
+
     /// Turns a stored picture into what people see.
     pub(crate) fn apply(self, stored: Picture) -> Picture {
         if self == Self::Upright {
@@ -88,6 +94,7 @@ impl Orientation {
 }
 
 /// The orientation in a TIFF structure (the content of an EXIF segment), if it is there.
+#[expect(dead_code, reason = "JPEG's is found by its own reader; other formats have EXIF too")]
 pub(crate) fn find_in_exif(tiff: &[u8]) -> Option<Orientation> {
     heliograph_jpeg::find_orientation(tiff).and_then(Orientation::from_exif)
 }

@@ -1,15 +1,21 @@
-//! One thumbnail of a picture.
+//! Thumbnails of a picture.
+
+use heliograph_types::ThumbnailFormat;
 
 use crate::{
     animation::Frame,
     color::to_srgb,
-    decode::{Header, Pixels},
-    encode::{Encoding, encode, webp::Animation},
+    decode::{Header, Need, Pixels},
+    encode::{
+        Encoding, encode,
+        jpeg::{self, Planes},
+        webp::Animation,
+    },
     error::RenderError,
     geometry::{Plan, Size, plan},
     job::{Made, Wanted},
-    picture::Picture,
-    resize::Scratch,
+    picture::{Layout, Picture},
+    resize::{Original, Scratch},
     rules::Quality,
     source::Source,
 };
@@ -19,30 +25,98 @@ pub(crate) fn plan_of(header: &Header, wanted: &Wanted) -> Plan {
     plan(header.seen_size(), &wanted.spec)
 }
 
-/// Makes the thumbnail `wanted` of `file`.
-pub(crate) fn render(
+/// A decoded picture that stands still, or the first one of those that move.
+pub(crate) struct Still<'h> {
+    header: &'h Header,
+    original: Original,
+    icc: Option<Vec<u8>>,
+}
+
+impl<'h> Still<'h> {
+    /// Decodes `file` once, finely enough for each of `plans`, which are for what people see.
+    pub(crate) fn decode(
+        file: &dyn Source,
+        header: &'h Header,
+        plans: &[Plan],
+        halved_color: bool,
+    ) -> Result<Self, RenderError> {
+        let decoded = header.decode_for(file, Need { least: least_decoded(header, plans), halved_color })?;
+        Ok(Self { header, original: Original::new(decoded.pixels, header.size), icc: decoded.icc })
+    }
+
+    /// Makes a thumbnail.
+    pub(crate) fn render(
+        &mut self,
+        scratch: &mut Scratch,
+        wanted: &Wanted,
+        quality: Quality,
+    ) -> Result<Made, RenderError> {
+        let plan = plan_of(self.header, wanted);
+        let Size { width, height } = plan.size;
+        let (encoding, image) = match wanted.format {
+            ThumbnailFormat::Usual if self.has_planes() => {
+                let planes = self.draw_planes(scratch, plan, jpeg::has_halved_color(quality.jpeg))?;
+                (Encoding::Jpeg, jpeg::encode_planes(&planes, quality.jpeg)?)
+            }
+            format => encode(&self.draw(scratch, plan)?, format, quality)?,
+        };
+        Ok(Made { encoding, width, height, image: image.into() })
+    }
+
+    /// Carries out a plan for what people see.
+    pub(crate) fn draw(&mut self, scratch: &mut Scratch, upright: Plan) -> Result<Picture, RenderError> {
+        let small = self.original.fit(scratch, &stored(self.header, upright))?.into_light();
+        let small = self.header.orientation.apply(small);
+        Ok(match &self.icc {
+            Some(profile) => to_srgb(small, profile),
+            None => small,
+        })
+    }
+
+    /// Whether planes go from decoder to encoder without becoming pixels.
+    fn has_planes(&self) -> bool {
+        self.icc.is_none() && self.original.jfif_planes().is_some()
+    }
+
+    /// As [`Self::draw`], plane by plane.
+    fn draw_planes(&self, scratch: &mut Scratch, upright: Plan, halved_color: bool) -> Result<Planes, RenderError> {
+        let Header { size: full, orientation, .. } = *self.header;
+        let luma = stored(self.header, upright);
+        let color = if halved_color { luma.halved(orientation.begins_far(full)) } else { luma };
+        let planes = self.original.jfif_planes().unwrap_or_default().iter().enumerate().map(|(index, plane)| {
+            let plan = if index == 0 { &luma } else { &color };
+            let samples = scratch.resize_plane(plane, full, plan)?;
+            Ok(orientation.apply(Picture { size: plan.size, layout: Layout::Gray, samples }).samples)
+        });
+        Ok(Planes { size: upright.size, planes: planes.collect::<Result<_, RenderError>>()? })
+    }
+}
+
+/// A plan for what people see, for what is stored. Turning comes last, when there is little left to
+/// turn. The cut is in the middle, so that only swapped sides matter to it.
+const fn stored(header: &Header, upright: Plan) -> Plan {
+    if header.orientation.swaps_sides() { upright.transposed() } else { upright }
+}
+
+/// The size below which a picture must not be decoded for any of `plans`, which are for what people see.
+pub(crate) fn least_decoded(header: &Header, plans: &[Plan]) -> Size {
+    let least = plans.iter().map(|plan| stored(header, *plan).least_decoded(header.size));
+    least.reduce(larger).unwrap_or(Size { width: 1, height: 1 })
+}
+
+fn larger(a: Size, b: Size) -> Size {
+    Size { width: a.width.max(b.width), height: a.height.max(b.height) }
+}
+
+/// Makes all pictures of an animation smaller.
+pub(crate) fn animate(
     scratch: &mut Scratch,
     file: &dyn Source,
     header: &Header,
     wanted: &Wanted,
     quality: Quality,
 ) -> Result<Made, RenderError> {
-    if wanted.spec.animated && header.is_animated() {
-        return animate(scratch, file, header, plan_of(header, wanted), quality);
-    }
-    let thumbnail = draw(scratch, file, header, plan_of(header, wanted))?;
-    let (encoding, image) = encode(&thumbnail, wanted.format, quality)?;
-    Ok(Made { encoding, width: thumbnail.size.width, height: thumbnail.size.height, image: image.into() })
-}
-
-/// Makes all pictures of an animation smaller.
-fn animate(
-    scratch: &mut Scratch,
-    file: &dyn Source,
-    header: &Header,
-    plan: Plan,
-    quality: Quality,
-) -> Result<Made, RenderError> {
+    let plan = plan_of(header, wanted);
     let mut frames = header.frames(file)?;
     let mut animation = Animation::begin(plan.size, frames.plays(), quality.webp)?;
     while let Some(Frame { picture, lasts }) = frames.next_frame()? {
@@ -51,26 +125,6 @@ fn animate(
     }
     let Size { width, height } = plan.size;
     Ok(Made { encoding: Encoding::WebP, width, height, image: animation.finish()?.into() })
-}
-
-/// Decodes `file` and carries out a plan for what people see.
-pub(crate) fn draw(
-    scratch: &mut Scratch,
-    file: &dyn Source,
-    header: &Header,
-    upright: Plan,
-) -> Result<Picture, RenderError> {
-    let (stored, orientation) = (header.size, header.orientation);
-    // Turning comes last, when there is little left to turn. The cut is in the middle, so
-    // that only swapped sides matter to it.
-    let plan = if orientation.swaps_sides() { upright.transposed() } else { upright };
-
-    let decoded = header.decode(file, plan.least_decoded(stored))?;
-    let small = orientation.apply(scratch.fit(decoded.pixels, stored, &plan)?.into_light());
-    Ok(match decoded.icc {
-        Some(profile) => to_srgb(small, &profile),
-        None => small,
-    })
 }
 
 #[cfg(test)]

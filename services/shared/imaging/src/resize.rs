@@ -1,6 +1,9 @@
 //! Cuts and resamples, with Lanczos3.
 
-use fast_image_resize::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image};
+use fast_image_resize::{
+    FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer,
+    images::{Image, ImageRef},
+};
 use heliograph_jpeg::Plane;
 
 use crate::{
@@ -17,72 +20,112 @@ pub struct Scratch {
     alpha: MulDiv,
 }
 
-impl Scratch {
-    /// Carries out a plan for what is stored as `full` large, on what was decoded of it.
-    pub(crate) fn fit(&mut self, decoded: Pixels, full: Size, plan: &Plan) -> Result<Picture, RenderError> {
-        match decoded {
-            Pixels::Picture(picture) => {
-                let plan = plan.for_decoded(full, picture.size);
-                self.resize(picture, &plan)
-            }
-            Pixels::Planes { layout, planes } => {
-                let planes = planes.into_iter().map(|plane| self.resize_plane(plane, full, plan));
-                let planes: Vec<Vec<u8>> = planes.collect::<Result<_, _>>()?;
-                Ok(Picture { size: plan.size, layout, samples: interleave(&planes, plan.size) })
-            }
+/// A decoded picture, of which several are made.
+#[derive(Debug)]
+pub(crate) struct Original {
+    pixels: Pixels,
+    /// As it is stored.
+    full: Size,
+    /// Whether samples were multiplied with their alpha.
+    is_premultiplied: bool,
+}
+
+impl Original {
+    /// What is stored as `full` large, as it was decoded.
+    pub(crate) const fn new(pixels: Pixels, full: Size) -> Self {
+        Self { pixels, full, is_premultiplied: false }
+    }
+
+    /// Its planes, if it is such as JPEG stores them.
+    pub(crate) fn jfif_planes(&self) -> Option<&[Plane]> {
+        match &self.pixels {
+            Pixels::Planes { layout: Layout::Gray | Layout::YCbCr, planes } => Some(planes),
+            _ => None,
         }
     }
 
-    /// Carries out a plan on one channel.
-    fn resize_plane(&mut self, plane: Plane, full: Size, plan: &Plan) -> Result<Vec<u8>, RenderError> {
-        let (width, height) = (f64::from(plane.width), f64::from(plane.height));
+    /// Carries out a plan. Pixels that are only cut out come first: what is transparent is changed
+    /// for the resampling, and would lose a little on its way back.
+    pub(crate) fn fit(&mut self, scratch: &mut Scratch, plan: &Plan) -> Result<Picture, RenderError> {
+        match &mut self.pixels {
+            Pixels::Planes { layout, planes } => {
+                let planes = planes.iter().map(|plane| scratch.resize_plane(plane, self.full, plan));
+                let planes: Vec<Vec<u8>> = planes.collect::<Result<_, _>>()?;
+                Ok(Picture { size: plan.size, layout: *layout, samples: interleave(planes, plan.size) })
+            }
+            Pixels::Picture(picture) => {
+                let plan = plan.for_decoded(self.full, picture.size);
+                // What is transparent must not lend its color to its neighbours.
+                if picture.layout.has_alpha() && plan.resampled && !self.is_premultiplied {
+                    scratch.multiply_alpha(picture)?;
+                    self.is_premultiplied = true;
+                }
+                scratch.resize(picture, &plan, self.is_premultiplied)
+            }
+        }
+    }
+}
+
+impl Scratch {
+    /// Carries out a plan for what is stored as `full` large, on what was decoded of it.
+    pub(crate) fn fit(&mut self, decoded: Pixels, full: Size, plan: &Plan) -> Result<Picture, RenderError> {
+        Original::new(decoded, full).fit(self, plan)
+    }
+
+    /// Carries out a plan for what is stored as `full` large, on one channel.
+    pub(crate) fn resize_plane(&mut self, plane: &Plane, full: Size, plan: &Plan) -> Result<Vec<u8>, RenderError> {
+        let span = |from: f64, length: f64, scale: f64, side: u32| {
+            let (from, to) = ((from * scale).max(0.0), ((from + length) * scale).min(f64::from(side)));
+            (from, to - from)
+        };
         let (across, down) = (plane.covered.0 / f64::from(full.width), plane.covered.1 / f64::from(full.height));
-        let (left, top) = (plan.area.left * across, plan.area.top * down);
-        // What is multiplied may round up beyond the edge.
-        let (wide, high) = ((plan.area.width * across).min(width - left), (plan.area.height * down).min(height - top));
-        let source = Image::from_vec_u8(plane.width, plane.height, plane.samples, PixelType::U8).map_err(unexpected)?;
+        let (left, width) = span(plan.area.left, plan.area.width, across, plane.width);
+        let (top, height) = span(plan.area.top, plan.area.height, down, plane.height);
+        let source = ImageRef::new(plane.width, plane.height, &plane.samples, PixelType::U8).map_err(unexpected)?;
         let mut target = Image::new(plan.size.width, plan.size.height, PixelType::U8);
         // Color of a small picture may have to grow. What is sharp would then get a halo.
-        let grows = f64::from(plan.size.width) > wide || f64::from(plan.size.height) > high;
+        let grows = f64::from(plan.size.width) > width || f64::from(plan.size.height) > height;
         let filter = if grows { FilterType::Bilinear } else { FilterType::Lanczos3 };
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(left, top, wide, high);
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(left, top, width, height);
         self.resizer.resize(&source, &mut target, &options).map_err(unexpected)?;
         Ok(target.into_vec())
     }
 
-    /// Carries out a plan. `plan` is for the picture as it is stored.
-    fn resize(&mut self, picture: Picture, plan: &Plan) -> Result<Picture, RenderError> {
-        let layout = picture.layout;
-        if !plan.resampled && plan.size == picture.size {
-            return Ok(picture);
-        }
-        // What is transparent must not lend its color to its neighbours.
-        let premultiplied = layout.has_alpha() && plan.resampled;
-        let pixel = pixel_type(layout);
-        let mut source =
-            Image::from_vec_u8(picture.size.width, picture.size.height, picture.samples, pixel).map_err(unexpected)?;
-        if premultiplied {
-            self.alpha.multiply_alpha_inplace(&mut source).map_err(unexpected)?;
-        }
-        let mut target = Image::new(plan.size.width, plan.size.height, pixel);
-        let Area { left, top, width, height } = plan.area;
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-            .crop(left, top, width, height)
-            .use_alpha(false);
-        self.resizer.resize(&source, &mut target, &options).map_err(unexpected)?;
-        drop(source);
-        if premultiplied {
+    fn multiply_alpha(&self, picture: &mut Picture) -> Result<(), RenderError> {
+        let Picture { size, layout, samples } = picture;
+        let mut image =
+            Image::from_slice_u8(size.width, size.height, samples, pixel_type(*layout)).map_err(unexpected)?;
+        self.alpha.multiply_alpha_inplace(&mut image).map_err(unexpected)
+    }
+
+    /// Carries out a plan. `plan` is for the picture as it is decoded.
+    fn resize(&mut self, picture: &Picture, plan: &Plan, is_premultiplied: bool) -> Result<Picture, RenderError> {
+        let pixel = pixel_type(picture.layout);
+        let (width, height) = (picture.size.width, picture.size.height);
+        let mut target = if !plan.resampled && plan.size == picture.size {
+            Image::from_vec_u8(width, height, picture.samples.clone(), pixel).map_err(unexpected)?
+        } else {
+            let source = ImageRef::new(width, height, &picture.samples, pixel).map_err(unexpected)?;
+            let mut target = Image::new(plan.size.width, plan.size.height, pixel);
+            let Area { left, top, width, height } = plan.area;
+            let options = ResizeOptions::new()
+                .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+                .crop(left, top, width, height)
+                .use_alpha(false);
+            self.resizer.resize(&source, &mut target, &options).map_err(unexpected)?;
+            target
+        };
+        if is_premultiplied {
             self.alpha.divide_alpha_inplace(&mut target).map_err(unexpected)?;
         }
-        Ok(Picture { size: plan.size, layout, samples: target.into_vec() })
+        Ok(Picture { size: plan.size, layout: picture.layout, samples: target.into_vec() })
     }
 }
 
 /// Pixels of channels that are as large as each other.
-fn interleave(planes: &[Vec<u8>], size: Size) -> Vec<u8> {
-    if let [only] = planes {
-        return only.clone();
+fn interleave(mut planes: Vec<Vec<u8>>, size: Size) -> Vec<u8> {
+    if planes.len() == 1 {
+        return planes.remove(0);
     }
     let mut samples = vec![0; planes.iter().map(Vec::len).sum()];
     debug_assert_eq!(samples.len() as u64, size.pixels() * planes.len() as u64);

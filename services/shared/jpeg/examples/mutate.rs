@@ -1,5 +1,6 @@
 //! Harms pictures and decodes them, to find a harm that makes the reader panic or take too
-//! long. What is found is written beside the pictures.
+//! long. What is found is written beside the pictures. In between, random pictures are encoded, decoded and
+//! compared.
 //!
 //! `cargo run --release -p heliograph-jpeg --example mutate [SECONDS] [SEED]`
 
@@ -9,10 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use heliograph_jpeg::{Chroma, Decoder, Limits, Scale};
+use heliograph_jpeg::{Chroma, Decoder, Encoder, Limits, Samples, Scale};
 
 /// Far more than any picture of this size takes.
 const TOO_LONG: Duration = Duration::from_secs(2);
+const ROUNDS_PER_ENCODED: u64 = 20;
 const INTERESTING: [u8; 12] = [0x00, 0x01, 0x7f, 0x80, 0xff, 0xd0, 0xd9, 0xda, 0xc2, 0xc4, 0xdb, 0xdd];
 
 fn main() -> std::io::Result<()> {
@@ -39,6 +41,13 @@ fn main() -> std::io::Result<()> {
         }
         decoded += u64::from(outcome.unwrap_or(false));
         count += 1;
+        if count.is_multiple_of(ROUNDS_PER_ENCODED) {
+            let before = dice.0;
+            if !catch_unwind(AssertUnwindSafe(|| survives_encoding(&mut dice))).unwrap_or(false) {
+                found += 1;
+                println!("a picture of the dice at {before} is not encoded well");
+            }
+        }
     }
     println!("{count} files, {decoded} of them decoded, {found} found");
     std::process::exit(i32::from(found > 0));
@@ -56,6 +65,30 @@ fn read_pictures(folder: &Path) -> std::io::Result<Vec<Vec<u8>>> {
 fn decode(file: &[u8], scale: Scale, chroma: Chroma) -> bool {
     let limits = Limits { pixels: 1 << 22, memory_bytes: 64 << 20, ..Limits::default() };
     Decoder::new(file, limits).and_then(|decoder| decoder.decode_planes(scale, chroma)).is_ok()
+}
+
+/// Encodes a picture as random as it gets, and compares what is read of it.
+fn survives_encoding(dice: &mut Dice) -> bool {
+    let (width, height) = (1 + dice.below(100), 1 + dice.below(100));
+    let (halved, contrast) = (dice.below(2) == 0, 1 + dice.below(255));
+    let side = |side: usize| if halved { side.div_ceil(2) } else { side };
+    let mut plane =
+        |samples: usize| -> Vec<u8> { (0..samples).map(|_| dice.below(contrast).to_le_bytes()[0]).collect() };
+    let color = side(width) * side(height);
+    let planes = [plane(width * height), plane(color), plane(color)];
+    let [luma, blue, red] = &planes;
+    let samples = if halved { Samples::Halved([luma, blue, red]) } else { Samples::Whole([luma, blue, red]) };
+    let (Ok(wide), Ok(high)) = (u32::try_from(width), u32::try_from(height)) else { return false };
+    let quality = [1, 30, 80, 100][dice.below(4)];
+    let Ok(file) = Encoder::new(quality).encode(wide, high, samples) else { return false };
+    let decoder = Decoder::new(&*file, Limits::default());
+    let Ok((result, outcome)) = decoder.and_then(|decoder| decoder.decode_planes(Scale::Full, Chroma::Matched)) else {
+        return false;
+    };
+    let is_near = |(plane, read): (&Vec<u8>, &[u8])| {
+        plane.len() == read.len() && (quality < 100 || plane.iter().zip(read).all(|(a, b)| a.abs_diff(*b) <= 3))
+    };
+    outcome.is_complete && planes.iter().zip(result.planes.iter().map(|plane| &*plane.samples)).all(is_near)
 }
 
 fn harmed(pictures: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {

@@ -13,7 +13,7 @@ use crate::{
     limits::Limits,
     planes::{Plane, Planes},
     progressive::{Progressive, Source},
-    restarts::Restarts,
+    restarts::{McuCount, Restarts},
     scale::{BlockSize, Chroma, Scale},
     scan::Scan,
     sequential,
@@ -34,6 +34,9 @@ pub struct Outcome {
     ///
     /// Nothing is read behind the last coefficient that is wanted: what is missing there goes unseen.
     pub is_complete: bool,
+    /// How many MCUs of a hundred were there, at least as a first guess: of what is not, all samples are
+    /// a middle gray.
+    pub percent: u8,
 }
 
 impl<R: BufRead> Decoder<R> {
@@ -63,18 +66,20 @@ impl<R: BufRead> Decoder<R> {
     /// once, those of one component from the top down. How the components take turns is up
     /// to the file: they come one after the other if it has a scan for each.
     pub fn decode(self, scale: Scale, chroma: Chroma, mut out: impl FnMut(Band<'_>)) -> Result<Outcome, Error> {
+        self.prelude.frame.check_mcu()?;
         let layouts = self.layouts(scale, chroma);
         let bytes = memory_bytes(&self.prelude.frame, &layouts);
         if bytes > self.limits.memory_bytes {
             return Err(Error::TooMuchMemory { bytes, most: self.limits.memory_bytes });
         }
         let Self { input, limits, prelude } = self;
-        let mut work = Work { input, most_scans: limits.scans, prelude, layouts, bands: Bands::new(&mut out) };
+        let bands = Bands::new(&mut out);
+        let mut work = Work { input, most_scans: limits.scans, prelude, layouts, bands, count: McuCount::default() };
         let is_complete = match work.prelude.frame.process {
             Process::Sequential => work.decode_sequential()?,
             Process::Progressive => work.decode_progressive()?,
         };
-        Ok(Outcome { is_complete })
+        Ok(Outcome { is_complete, percent: work.count.percent() })
     }
 
     /// Decodes the picture and keeps all of it.
@@ -118,6 +123,7 @@ struct Work<'o, R> {
     layouts: Vec<Layout>,
     most_scans: u32,
     bands: Bands<'o>,
+    count: McuCount,
 }
 
 /// What a scan brought.
@@ -150,11 +156,13 @@ impl<R: BufRead> Work<'_, R> {
 
     /// After an error other than that of the source, no row is on its way.
     fn decode_sequential_scan(&mut self, scan: &Scan) -> Result<bool, Error> {
-        let Self { input, prelude, layouts, bands, .. } = self;
+        let Self { input, prelude, layouts, bands, count, .. } = self;
         let Prelude { frame, tables, restart_interval, .. } = prelude;
         let parts = sequential::build_parts(scan, layouts, tables)?;
         let mut pass = sequential::Pass::new(frame, layouts, parts, Restarts::every(*restart_interval));
-        Ok(pass.run(input, bands)?)
+        let is_well = pass.run(input, bands)?;
+        count.add(pass.count());
+        Ok(is_well)
     }
 
     /// Answers whether all was there and well.
@@ -166,6 +174,7 @@ impl<R: BufRead> Work<'_, R> {
             let is_well = coefficients.decode_scan(source, frame, scan, &work.layouts, tables)?;
             Ok(Progress { is_well, wants_more: !coefficients.has_all(&work.layouts) })
         })?;
+        self.count = coefficients.count();
         coefficients.put(&self.layouts, &mut self.bands);
         Ok(is_complete && coefficients.has_dc())
     }

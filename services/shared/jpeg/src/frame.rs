@@ -69,14 +69,17 @@ impl Frame {
         if let [only] = &mut *self.components {
             (only.across, only.down) = (1, 1);
         }
-        if self.components.iter().map(|component| component.across * component.down).sum::<u32>() > MOST_BLOCKS_IN_MCU {
-            return Err(Unsupported::LargeMcu.into());
-        }
         let ids = self.components.iter().map(|component| component.id);
         if ids.enumerate().any(|(index, id)| self.components[..index].iter().any(|earlier| earlier.id == id)) {
             return Err(Error::Malformed("frame header"));
         }
         Ok(self)
+    }
+
+    /// Refuses what can be described, but not decoded.
+    pub(crate) fn check_mcu(&self) -> Result<(), Error> {
+        let blocks = self.components.iter().map(|component| component.across * component.down).sum::<u32>();
+        if blocks > MOST_BLOCKS_IN_MCU { Err(Unsupported::LargeMcu.into()) } else { Ok(()) }
     }
 
     /// The most blocks across and down that a component has in an MCU.

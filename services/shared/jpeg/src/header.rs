@@ -42,6 +42,15 @@ impl Color {
     pub(crate) const fn has_chroma(self) -> bool {
         matches!(self, Self::YCbCr | Self::Ycck)
     }
+
+    /// How many components there are.
+    pub const fn components(self) -> u8 {
+        match self {
+            Self::Gray => 1,
+            Self::YCbCr | Self::Rgb => 3,
+            Self::Cmyk { .. } | Self::Ycck => 4,
+        }
+    }
 }
 
 /// What a file says of itself before its first scan.
@@ -59,6 +68,8 @@ pub struct Header {
     pub orientation: u8,
     /// The color profile, if there is a whole one within the limit.
     pub icc_profile: Option<Vec<u8>>,
+    /// Where in the file the first scan begins, with its marker.
+    pub first_scan_at: u64,
 }
 
 /// All that is known when the first scan begins.
@@ -99,7 +110,7 @@ pub(crate) fn read<R: BufRead>(input: &mut Input<R>, limits: &Limits) -> Result<
             // Markers without content.
             0x01 | 0xd0..=0xd8 => {}
             END_OF_IMAGE => return Err(Error::CutOff),
-            START_OF_SCAN => return findings.conclude(),
+            START_OF_SCAN => return findings.conclude(input.used() - 2),
             marker => findings.take(marker, &input.segment()?, limits)?,
         }
     }
@@ -159,7 +170,7 @@ impl Findings {
         Ok(())
     }
 
-    fn conclude(self) -> Result<Prelude, Error> {
+    fn conclude(self, first_scan_at: u64) -> Result<Prelude, Error> {
         let frame = self.frame.ok_or(Error::NoFrame)?;
         let header = Header {
             width: frame.width,
@@ -168,6 +179,7 @@ impl Findings {
             is_progressive: frame.process == Process::Progressive,
             orientation: self.orientation.unwrap_or(1),
             icc_profile: self.icc.join(),
+            first_scan_at,
         };
         Ok(Prelude { header, frame, tables: self.tables, restart_interval: self.restart_interval })
     }

@@ -12,12 +12,14 @@ pub(crate) struct Input<R> {
     /// Found behind coded bytes, not yet asked for.
     marker: Option<u8>,
     ended: bool,
+    /// Bytes that were used.
+    used: u64,
     reader: R,
 }
 
 impl<R: BufRead> Input<R> {
     pub(crate) const fn new(reader: R) -> Self {
-        Self { marker: None, ended: false, reader }
+        Self { marker: None, ended: false, used: 0, reader }
     }
 }
 
@@ -39,10 +41,20 @@ impl<R: BufRead> Input<R> {
         }
     }
 
+    fn consume(&mut self, bytes: usize) {
+        self.used += bytes as u64;
+        self.reader.consume(bytes);
+    }
+
+    /// How many bytes were used.
+    pub(crate) const fn used(&self) -> u64 {
+        self.used
+    }
+
     fn byte(&mut self) -> io::Result<Option<u8>> {
         let byte = self.chunk()?.first().copied();
         match byte {
-            Some(_) => self.reader.consume(1),
+            Some(_) => self.consume(1),
             None => self.ended = true,
         }
         Ok(byte)
@@ -70,7 +82,7 @@ impl<R: BufRead> Input<R> {
                 Some(at) => (at + 1, true),
                 None => (chunk.len(), false),
             };
-            self.reader.consume(skipped);
+            self.consume(skipped);
             if skipped == 0 {
                 self.ended = true;
             }
@@ -105,7 +117,7 @@ impl<R: BufRead> Input<R> {
             let taken = &chunk[..missing.min(chunk.len())];
             let count = taken.len();
             content.extend_from_slice(taken);
-            self.reader.consume(count);
+            self.consume(count);
             if count == 0 {
                 self.ended = true;
                 return Err(Error::CutOff);
@@ -122,7 +134,7 @@ impl<R: BufRead> Input<R> {
             let room = most - into.len();
             let chunk = self.chunk()?;
             let (taken, prefix) = unstuff(&chunk[..chunk.len().min(room)], into);
-            self.reader.consume(taken);
+            self.consume(taken);
             if prefix {
                 if self.marker_or_stuffing()? {
                     into.push(PREFIX);
@@ -193,7 +205,7 @@ mod tests {
     fn markers_are_found_among_other_bytes() {
         let mut input = Input::new(&b"\xff\0xx\xff\xff\xdayy\xff\xd0"[..]);
 
-        assert_eq!(input.next_marker().unwrap(), Some(0xda));
+        assert_eq!((input.next_marker().unwrap(), input.used()), (Some(0xda), 7));
         assert_eq!(input.next_marker().unwrap(), Some(0xd0));
         assert_eq!(input.next_marker().unwrap(), None);
     }

@@ -1,7 +1,8 @@
-//! Reads of a JPEG only what a thumbnail needs.
+//! Reads of a JPEG only what a thumbnail needs, and writes the thumbnail.
 //!
-//! Owns: the samples of each component, at 1/8, 1/4, 3/8, 1/2, 3/4 of the full size or in full.
-//! Never: writes a file, converts colors, turns a picture, or uses unsafe code.
+//! Owns: the samples of each component, at 1/8, 1/4, 3/8, 1/2, 3/4 of the full size or in full; and the file
+//! that [`Encoder`] makes of such samples.
+//! Never: converts colors, turns a picture, or uses unsafe code.
 //!
 //! A JPEG is coded in blocks of eight by eight coefficients, from coarse to fine. A picture that
 //! is to be made smaller needs the coarse ones alone: they are decoded, all others are skipped, several
@@ -41,6 +42,7 @@ mod bands;
 mod bits;
 mod block;
 mod decoder;
+mod encoder;
 mod error;
 mod exif;
 mod frame;
@@ -62,6 +64,7 @@ mod tables;
 pub use self::{
     bands::Band,
     decoder::{Decoder, Outcome},
+    encoder::{EncodeError, Encoder, Samples},
     error::{Error, Unsupported},
     exif::find_orientation,
     header::{Color, Header},

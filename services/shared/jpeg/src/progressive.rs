@@ -8,8 +8,16 @@
 use std::io::BufRead;
 
 use crate::{
-    bands::Bands, bits::Coded, error::Error, frame::Frame, input::Input, layout::Layout, restarts::Restarts,
-    scan::Scan, tables::Tables,
+    bands::Bands,
+    bits::Coded,
+    error::Error,
+    frame::Frame,
+    input::Input,
+    layout::Layout,
+    processor::run_with_best_instructions,
+    restarts::{McuCount, Restarts},
+    scan::Scan,
+    tables::Tables,
 };
 
 mod ac;
@@ -22,6 +30,8 @@ const MOST_UNREFINED: u32 = 2;
 /// Coefficients of all components.
 pub(crate) struct Progressive {
     components: Vec<Coefficients>,
+    /// Of the first scans of DC coefficients.
+    dc_count: McuCount,
 }
 
 /// Coefficients of one component.
@@ -85,7 +95,7 @@ impl Progressive {
                 open_bits: [None; COEFFICIENTS],
             }
         };
-        Self { components: layouts.iter().map(coefficients).collect() }
+        Self { components: layouts.iter().map(coefficients).collect(), dc_count: McuCount::default() }
     }
 
     /// Decodes a scan, unless it brings nothing that is wanted; answers whether all was there
@@ -99,19 +109,28 @@ impl Progressive {
         tables: &mut Tables,
     ) -> Result<bool, Error> {
         if scan.first == 0 {
-            dc::decode_scan(&mut source, &mut self.components, frame, scan, layouts, tables)?;
+            let wanted = dc::decode_scan(&mut source, &mut self.components, frame, scan, layouts, tables)?;
+            if scan.high == 0 {
+                self.dc_count.add(McuCount { wanted, missing: source.restarts.missing() });
+            }
         } else if let [member] = &*scan.members {
             let (layout, coefficients) = (&layouts[member.component], &mut self.components[member.component]);
             if !is_wanted(scan, layout) {
                 return Ok(true);
             }
             let table = tables.ac(member.ac_table)?;
-            ac::decode_scan(&mut source, coefficients, layout, scan, &table.codes)?;
+            let source = &mut source;
+            run_with_best_instructions(ac::AcScan { source, coefficients, layout, scan, table: &table })?;
         }
         for member in &scan.members {
             self.components[member.component].open_bits[scan.first as usize..=scan.last as usize].fill(Some(scan.low));
         }
         Ok(source.is_well())
+    }
+
+    /// How many MCUs there should be, and how many were not there.
+    pub(crate) const fn count(&self) -> McuCount {
+        self.dc_count
     }
 
     /// Whether no further scan can bring anything that is wanted.

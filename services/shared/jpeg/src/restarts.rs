@@ -4,6 +4,28 @@ use std::io::{self, BufRead};
 
 use crate::{bits::Coded, input::Input};
 
+/// How many MCUs scans should have, and how many of them were not there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct McuCount {
+    pub(crate) wanted: u64,
+    pub(crate) missing: u64,
+}
+
+impl McuCount {
+    pub(crate) const fn add(&mut self, other: Self) {
+        self.wanted += other.wanted;
+        self.missing += other.missing;
+    }
+
+    /// How many of a hundred were there, rounded down.
+    pub(crate) const fn percent(self) -> u8 {
+        match (self.wanted.saturating_sub(self.missing) * 100).checked_div(self.wanted) {
+            Some(percent) => percent as u8,
+            None => 0,
+        }
+    }
+}
+
 /// How far the next restart is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Restarts {
@@ -14,16 +36,30 @@ pub(crate) struct Restarts {
     next: u8,
     /// Whether something was missing or at the wrong place.
     pub(crate) is_damaged: bool,
+    /// MCUs that were not there.
+    missing: u64,
 }
 
 impl Restarts {
     pub(crate) const fn every(interval: u32) -> Self {
-        Self { interval, left: interval, next: 0, is_damaged: false }
+        Self { interval, left: interval, next: 0, is_damaged: false, missing: 0 }
     }
 
     /// Whether decoding never begins anew.
     pub(crate) const fn is_none(&self) -> bool {
         self.interval == 0
+    }
+
+    /// Notes that `mcus` are not there.
+    #[cold]
+    pub(crate) const fn miss(&mut self, mcus: u64) {
+        self.is_damaged = true;
+        self.missing += mcus;
+    }
+
+    /// How many MCUs were not there.
+    pub(crate) const fn missing(&self) -> u64 {
+        self.missing
     }
 
     /// To be asked once per MCU, before it.

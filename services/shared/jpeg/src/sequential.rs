@@ -17,7 +17,7 @@ use crate::{
     input::Input,
     layout::Layout,
     processor::{Task, run_with_best_instructions},
-    restarts::Restarts,
+    restarts::{McuCount, Restarts},
     scan::{Member, Scan},
     tables::Tables,
 };
@@ -101,6 +101,11 @@ impl<'l> Pass<'l> {
         Ok(!self.restarts.is_damaged && !self.coded.is_overdrawn())
     }
 
+    /// How many MCUs there should be, and how many were not there.
+    pub(crate) fn count(&self) -> McuCount {
+        McuCount { wanted: u64::from(self.mcus.0) * u64::from(self.mcus.1), missing: self.restarts.missing() }
+    }
+
     /// Decodes a row of MCUs. What is missing stays zero, which is a middle gray.
     #[inline(always)]
     fn decode_row<R: BufRead>(&mut self, input: &mut Input<R>) -> io::Result<()> {
@@ -117,7 +122,7 @@ impl<'l> Pass<'l> {
             if self.coded.ensure_mcu(input)? {
                 self.decode_mcu(mcu);
             } else {
-                self.restarts.is_damaged = true;
+                self.restarts.miss(1);
             }
         }
         Ok(())

@@ -140,3 +140,37 @@ fn colors_are_told_as_libjpeg_understands_them() {
     assert_eq!(color("cmyk"), Color::Cmyk { inverted: true });
     assert_eq!(color("ycck"), Color::Ycck);
 }
+
+#[test]
+fn a_progressive_file_is_the_same_as_a_sequential_one() {
+    let (width, height) = (123_u16, 97_u16);
+    let mut state = 9_u32;
+    let mut noise = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_be_bytes()[0]
+    };
+    let mut samples: Vec<u8> = (0..usize::from(width) * usize::from(height) * 3).map(|_| noise()).collect();
+    samples[10_000..20_000].fill(77);
+    for sampling in [jpeg_encoder::SamplingFactor::F_2_2, jpeg_encoder::SamplingFactor::F_1_1] {
+        let encode = |progressive: bool| {
+            let mut file = Vec::new();
+            let mut encoder = jpeg_encoder::Encoder::new(&mut file, 70);
+            encoder.set_progressive(progressive);
+            encoder.set_sampling_factor(sampling);
+            encoder.encode(&samples, width, height, jpeg_encoder::ColorType::Rgb).unwrap();
+            file
+        };
+        let (sequential, progressive) = (encode(false), encode(true));
+        for scale in Scale::ALL {
+            for chroma in [Chroma::Halved, Chroma::Matched] {
+                // Its coefficients are the same, only in another order.
+                assert!(
+                    decode(&progressive, scale, chroma) == decode(&sequential, scale, chroma),
+                    "{scale:?}, {chroma:?}"
+                );
+            }
+        }
+    }
+}

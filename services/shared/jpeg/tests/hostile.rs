@@ -77,11 +77,25 @@ fn what_is_left_of_a_file_is_the_same_as_in_the_whole() {
         let (half, outcome) =
             decode(&file[..find(&file, 0xda) + (file.len() - find(&file, 0xda)) / 2], Scale::Half).unwrap();
 
-        assert!(!outcome.is_complete);
+        assert!(!outcome.is_complete && (35..=65).contains(&outcome.percent), "{name}: {}", outcome.percent);
         let (whole, half) = (&whole.planes[0].samples, &half.planes[0].samples);
         let quarter = whole.len() / 4;
         assert_eq!(whole[..quarter], half[..quarter], "{name}");
         assert_eq!(half[half.len() - 5..], [128; 5], "{name}");
+    }
+}
+
+#[test]
+fn how_much_is_there_is_told() {
+    for name in ["420", "progressive", "restarts-444", "separate-420"] {
+        let file = golden(name);
+        let first_scan = Decoder::new(&*file, Limits::default()).unwrap().header().first_scan_at;
+        let first_scan = usize::try_from(first_scan).unwrap();
+        assert_eq!(&file[first_scan..first_scan + 2], b"\xff\xda", "{name}");
+        let percent = |length: usize| decode(&file[..length], Scale::Eighth).unwrap().1.percent;
+
+        assert_eq!(percent(file.len()), 100, "{name}");
+        assert!(percent(first_scan + 17) < 10, "{name}");
     }
 }
 
@@ -190,7 +204,7 @@ fn what_is_left_to_others_is_said_to_be_so() {
         (changed(7, &[0x44]), Unsupported::LargeMcu),
     ];
     for (file, expected) in table {
-        match Decoder::new(&*file, Limits::default()).err() {
+        match decode(&file, Scale::Full).err() {
             Some(Error::Unsupported(kind)) => assert_eq!(kind, expected),
             other => panic!("{expected:?}: {other:?}"),
         }

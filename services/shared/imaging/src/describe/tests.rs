@@ -5,7 +5,8 @@ use png::{BitDepth, ColorType as PngColor};
 
 use super::*;
 use crate::{
-    rules::Rules,
+    job::{Job, work},
+    rules::{Quality, Rules},
     testing::{
         ANY, BLUE, Drawn, GREEN, Jpeg, RED, WHITE, alike, assert_drawn, exif, paint, png_file, png_header, quarters,
     },
@@ -18,9 +19,8 @@ const LANDSCAPE: &str = "L";
 const PORTRAIT: &str = "T";
 
 fn try_to_look(file: &[u8]) -> Result<Description, RenderError> {
-    let file = file.to_vec();
-    let header = Header::read(&file, &RULES)?;
-    describe(&mut Scratch::default(), &file, &header)
+    let job = Job { wanted: Vec::new(), describe: true, rules: RULES, quality: Quality::default() };
+    work(&mut Scratch::default(), &file.to_vec(), &job).map(|done| done.description.unwrap())
 }
 
 fn look(file: &[u8]) -> Description {

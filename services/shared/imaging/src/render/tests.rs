@@ -361,3 +361,95 @@ fn the_sample_picture_is_a_picture() {
     assert!(file.len() < 100_000, "{}", file.len());
     assert!(alike(picture.rgb(204, 81), [255, 244, 206]), "the sun: {:?}", picture.rgb(204, 81));
 }
+
+// === many sizes of one picture ===
+
+/// All of these, in one job.
+fn thumbnails(file: &[u8], wanted: &[(u32, u32, ThumbnailMethod)]) -> Vec<Made> {
+    let wanted = wanted.iter().map(|(width, height, method)| spec(*width, *height, *method));
+    let wanted = wanted.map(|spec| Wanted { spec, format: ThumbnailFormat::Usual }).collect();
+    let job = Job { wanted, describe: true, rules: RULES, quality: Quality::default() };
+    work(&mut Scratch::default(), &file.to_vec(), &job).unwrap().thumbnails
+}
+
+#[test]
+fn all_sizes_of_a_job_come_as_they_were_wanted() {
+    let table = [(640, 480, Scale), (32, 32, Crop), (800, 600, Scale), (95, 95, Crop), (101, 75, Scale)];
+    let sizes = [size(640, 320), size(32, 32), size(700, 350), size(95, 95), size(101, 51)];
+    for exif_number in [1, 6, 7, 3] {
+        let jpeg = Jpeg { exif: Some(exif(exif_number, true)), ..Jpeg::new(700, 350, JpegColor::Rgb) };
+        let file = jpeg.encode(&quarters(700, 350));
+
+        let made = thumbnails(&file, &table);
+
+        assert_eq!(made.len(), table.len());
+        for ((made, expected), wanted) in made.iter().zip(sizes).zip(table) {
+            let alone = Seen::open(&thumbnail(&file, &spec(wanted.0, wanted.1, wanted.2)).image);
+            let picture = Seen::open(&made.image);
+            assert_eq!((picture.size, picture.format), (size(made.width, made.height), Format::Jpeg));
+            if exif_number == 1 {
+                assert_eq!(picture.size, expected);
+            }
+            assert_eq!(picture.size, alone.size);
+            assert_quarters(&picture, alone.quarters());
+        }
+    }
+}
+
+#[test]
+fn a_transparent_picture_keeps_its_pixels_whatever_else_is_made_of_it() {
+    let samples = paint(120, 90, |x, y| [byte(x * 2), byte(y * 2), 7, byte(x * y)]);
+    let file = png_file(120, 90, PngColor::Rgba, BitDepth::Eight, &samples);
+
+    let made = thumbnails(&file, &[(32, 32, Crop), (800, 600, Scale), (64, 48, Scale)]);
+
+    let whole = Seen::open(&made[1].image);
+    assert_eq!((made[0].width, whole.size, made[2].width), (32, size(120, 90), 64));
+    for (x, y) in (0..120).flat_map(|x| (0..90).map(move |y| (x, y))) {
+        assert_eq!(whole.raw(x, y), &samples[(y * 120 + x) as usize * 4..][..4]);
+    }
+}
+
+/// The mean difference of samples of color, in tenths, from what is drawn without halving it.
+fn color_difference(file: &[u8], spec: ThumbnailSpec) -> u32 {
+    let wanted = Wanted { spec, format: ThumbnailFormat::Usual };
+    let quality = Quality { jpeg: 89, ..QUALITY };
+    let job = Job { wanted: vec![wanted], describe: false, rules: RULES, quality };
+    let file = file.to_vec();
+    let made = work(&mut Scratch::default(), &file, &job).unwrap().thumbnails.remove(0);
+    let picture = Seen::open(&made.image);
+    let header = Header::read(&file, &RULES).unwrap();
+    let plan = plan_of(&header, &wanted);
+    let expected = Still::decode(&file, &header, &[plan], false).unwrap().draw(&mut Scratch::default(), plan).unwrap();
+
+    assert_eq!(picture.size, expected.size);
+    let places = (0..picture.size.height).flat_map(|y| (0..picture.size.width).map(move |x| (x, y)));
+    let differences = places.zip(expected.samples.as_chunks::<3>().0).map(|((x, y), expected)| {
+        let found = picture.raw(x, y);
+        u32::from(found[1].abs_diff(expected[1])) + u32::from(found[2].abs_diff(expected[2]))
+    });
+    differences.sum::<u32>() * 10 / (picture.size.width * picture.size.height * 2)
+}
+
+#[test]
+fn color_stays_where_it_is_in_pictures_of_odd_sizes() {
+    // Waves of color, which are seen to be elsewhere when planes are turned or cut in different ways.
+    let wave = |place: u32| [0, 26, 77, 128, 179, 230, 255, 230, 179, 128, 77, 26][(place / 12 % 12) as usize];
+    let waves = paint(301, 201, |x, y| [wave(x), 128, wave(y)]);
+    for number in 1..=8 {
+        let jpeg = Jpeg {
+            sampling: SamplingFactor::F_1_1,
+            exif: Some(exif(number, true)),
+            ..Jpeg::new(301, 201, JpegColor::Rgb)
+        };
+        let file = jpeg.encode(&waves);
+
+        // What halving alone costs. With planes cut at the wrong end, half of the orientations are above.
+        for (spec, most) in [(spec(99, 99, Scale), 45), (spec(99, 99, Crop), 34), (spec(33, 77, Crop), 49)] {
+            let difference = color_difference(&file, spec);
+
+            println!("orientation {number}, {spec}: {difference}");
+            assert!(difference < most, "orientation {number}, {spec}: {difference}");
+        }
+    }
+}

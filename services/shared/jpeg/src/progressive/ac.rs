@@ -1,14 +1,16 @@
 //! Scans of AC coefficients, of one component each.
 
-use std::io::BufRead;
+use std::io::{self, BufRead};
+
+use fearless_simd::Simd;
 
 use super::{Coefficients, Source};
 use crate::{
     bits::Bits,
     block::{Keep, value},
-    error::Error,
-    huffman::Codes,
+    huffman::{AcTable, END_OF_BLOCK, SKIP_BITS},
     layout::Layout,
+    processor::Task,
     scan::Scan,
 };
 
@@ -28,55 +30,74 @@ struct Band<'s> {
     first: u32,
     last: u32,
     low: u32,
-    codes: &'s Codes,
+    /// Behind this one nothing is kept, nor needed to understand a later scan.
+    last_wanted: u32,
+    table: &'s AcTable,
     /// Blocks from here on that bring no coefficients.
     empty_run: u32,
 }
 
-/// Decodes a scan.
-pub(super) fn decode_scan<R: BufRead>(
-    source: &mut Source<'_, R>,
-    coefficients: &mut Coefficients,
-    layout: &Layout,
-    scan: &Scan,
-    codes: &Codes,
-) -> Result<(), Error> {
-    let mut band = Band { first: scan.first, last: scan.last, low: scan.low, codes, empty_run: 0 };
-    let Coefficients { slots, others, .. } = coefficients;
-    let (row_slots, row_blocks) = (layout.row_slots(), layout.coded_blocks as usize);
-    for (y, row) in slots.chunks_exact_mut(row_slots).take(layout.blocks.1 as usize).enumerate() {
-        for x in 0..layout.blocks.0 as usize {
-            if source.restarts.is_due() {
-                source.restarts.restart(&mut source.coded, source.input)?;
-                band.empty_run = 0;
-            }
-            if band.empty_run == 0 && !source.coded.ensure_mcu(source.input)? {
-                source.restarts.is_damaged = true;
-                if source.restarts.is_none() {
-                    return Ok(());
-                }
-                continue;
-            }
-            let mut bits = source.coded.bits();
-            let Some(slots) = layout.keep.block(row, x) else { return Ok(()) };
-            let block = Block { keep: &layout.keep, slots, others: others.get_mut(y * row_blocks + x) };
-            if scan.high == 0 {
-                band.decode_first(&mut bits, block);
-            } else {
-                band.refine(&mut bits, block);
-            }
-            let used = bits.used();
-            source.coded.set_position(used);
-        }
+/// A scan to be decoded.
+pub(super) struct AcScan<'s, 'i, R> {
+    pub(super) source: &'s mut Source<'i, R>,
+    pub(super) coefficients: &'s mut Coefficients,
+    pub(super) layout: &'s Layout,
+    pub(super) scan: &'s Scan,
+    pub(super) table: &'s AcTable,
+}
+
+impl<R: BufRead> Task for AcScan<'_, '_, R> {
+    type Output = io::Result<()>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> io::Result<()> {
+        self.decode()
     }
-    Ok(())
+}
+
+impl<R: BufRead> AcScan<'_, '_, R> {
+    #[inline(always)]
+    fn decode(self) -> io::Result<()> {
+        let Self { source, coefficients, layout, scan, table } = self;
+        let &Scan { first, last, low, .. } = scan;
+        let Coefficients { slots, others, .. } = coefficients;
+        let last_wanted = if others.is_empty() { layout.keep.last } else { last };
+        let mut band = Band { first, last, low, last_wanted, table, empty_run: 0 };
+        let (row_slots, row_blocks) = (layout.row_slots(), layout.coded_blocks as usize);
+        for (y, row) in slots.chunks_exact_mut(row_slots).take(layout.blocks.1 as usize).enumerate() {
+            for x in 0..layout.blocks.0 as usize {
+                if source.restarts.is_due() {
+                    source.restarts.restart(&mut source.coded, source.input)?;
+                    band.empty_run = 0;
+                }
+                if band.empty_run == 0 && !source.coded.ensure_mcu(source.input)? {
+                    source.restarts.miss(1);
+                    if source.restarts.is_none() {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                let mut bits = source.coded.bits();
+                let Some(slots) = layout.keep.block(row, x) else { return Ok(()) };
+                let block = Block { keep: &layout.keep, slots, others: others.get_mut(y * row_blocks + x) };
+                if scan.high == 0 {
+                    band.decode_first(&mut bits, block);
+                } else {
+                    band.refine(&mut bits, block);
+                }
+                let used = bits.used();
+                source.coded.set_position(used);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Band<'_> {
     /// Run and size of the next code.
     #[inline(always)]
     fn find(&self, bits: &mut Bits<'_>) -> Option<(u32, u32)> {
-        let (length, symbol) = self.codes.find(bits.peek32())?;
+        let (length, symbol) = self.table.codes.find(bits.peek32())?;
         bits.skip(length);
         Some((u32::from(symbol >> 4), u32::from(symbol & 15)))
     }
@@ -96,6 +117,9 @@ impl Band<'_> {
         }
         let mut place = self.first;
         while place <= self.last {
+            if place > self.last_wanted {
+                return self.skip_rest(bits, place);
+            }
             bits.refill();
             let Some((run, size)) = self.find(bits) else {
                 // No such code: damaged data.
@@ -111,6 +135,32 @@ impl Band<'_> {
                 block.set(place, value(bits, size) << self.low);
             }
             place += 1;
+        }
+    }
+
+    /// Uses the bits of all coefficients from `place` on, several at once.
+    #[inline(always)]
+    fn skip_rest(&mut self, bits: &mut Bits<'_>, mut place: u32) {
+        while place <= self.last {
+            bits.refill();
+            let [used, advance] = self.table.skips[bits.peek::<SKIP_BITS>()].to_le_bytes();
+            let behind = place + u32::from(advance);
+            // Else its last code may belong to the next block.
+            if used > 0 && behind % END_OF_BLOCK + behind / END_OF_BLOCK <= self.last + 1 {
+                bits.skip(used.into());
+                place = behind;
+                continue;
+            }
+            let Some((run, size)) = self.find(bits) else {
+                bits.skip(16);
+                return;
+            };
+            if size == 0 && run < ZERO_RUN {
+                self.empty_run = Self::empty_blocks(bits, run) - 1;
+                return;
+            }
+            bits.skip(size);
+            place += run + 1;
         }
     }
 

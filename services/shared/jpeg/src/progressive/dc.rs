@@ -24,7 +24,7 @@ struct Part {
     predictor: i32,
 }
 
-/// Decodes a scan.
+/// Decodes a scan; answers how many MCUs it should have.
 pub(super) fn decode_scan<R: BufRead>(
     source: &mut Source<'_, R>,
     components: &mut [Coefficients],
@@ -32,12 +32,13 @@ pub(super) fn decode_scan<R: BufRead>(
     scan: &Scan,
     layouts: &[Layout],
     tables: &mut Tables,
-) -> Result<(), Error> {
+) -> Result<u64, Error> {
     let mut parts = build_parts(scan, layouts, tables)?;
     let (mcus_across, mcus_down) = match &*parts {
         [only] => layouts[only.component].blocks,
         _ => frame.mcus(),
     };
+    let total = u64::from(mcus_across) * u64::from(mcus_down);
     for y in 0..mcus_down as usize {
         for x in 0..mcus_across as usize {
             if source.restarts.is_due() {
@@ -47,10 +48,12 @@ pub(super) fn decode_scan<R: BufRead>(
                 }
             }
             if !source.coded.ensure_mcu(source.input)? {
-                source.restarts.is_damaged = true;
                 if source.restarts.is_none() {
-                    return Ok(());
+                    // None of those that follow either.
+                    source.restarts.miss(total - (y as u64 * u64::from(mcus_across) + x as u64));
+                    return Ok(total);
                 }
+                source.restarts.miss(1);
                 continue;
             }
             let mut bits = source.coded.bits();
@@ -62,7 +65,7 @@ pub(super) fn decode_scan<R: BufRead>(
             source.coded.set_position(used);
         }
     }
-    Ok(())
+    Ok(total)
 }
 
 fn build_parts(scan: &Scan, layouts: &[Layout], tables: &mut Tables) -> Result<Vec<Part>, Error> {

@@ -82,7 +82,8 @@ fn a_thumbnail_is_like_that_of_the_full_picture_at_each_scale() {
         let header = Header::read(&file, &RULES).unwrap();
         for width in [48, 80, 83, 130, 166, 167, 240, 249, 251, 333, 334, 420, 500, 501, 660] {
             let plan = plan(header.size, &spec(width, width, Scale));
-            let drawn = draw(&mut Scratch::default(), &file, &header, plan).unwrap();
+            let mut still = Still::decode(&file, &header, &[plan], false).unwrap();
+            let drawn = still.draw(&mut Scratch::default(), plan).unwrap();
 
             let full = Pixels::Picture(decode_in_full(&file, &header).unwrap());
             let expected = Scratch::default().fit(full, header.size, &plan).unwrap();
