@@ -1,13 +1,12 @@
 //! What a job will take, by its header alone.
 
-use heliograph_jpeg::Scale;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    decode::{Format, Header, jpeg::MOST_MENDED_PIXELS},
-    geometry::Size,
+    decode::Header,
+    geometry::{Plan, Size},
     job::{Job, plans_of_stills},
-    render::{least_decoded, plan_of},
+    render::{least_decoded, plan_of, stored},
 };
 
 /// What a job takes at most.
@@ -20,46 +19,43 @@ pub struct Cost {
     pub pixels: u64,
 }
 
-/// Four channels, once as they are decoded and once as they are resized.
-const BYTES_PER_PIXEL: u64 = 8;
+/// Four channels of what comes out, before and after it is turned.
+const RESIZED_PIXEL_BYTES: u64 = 8;
+const BETWEEN_PIXEL_BYTES: u64 = 4;
 const FIXED: u64 = 4 << 20;
 /// Encoders write ten scans; few of them are over all coefficients.
 const PROGRESSIVE_PASSES: u64 = 4;
-/// Of a JPEG.
-const BLOCK_SIDE: u64 = 8;
 
 /// What `job` takes of a file with this header.
 pub fn estimate(header: &Header, job: &Job) -> Cost {
-    let pixels = header.size.pixels();
-    let outputs: u64 = job.wanted.iter().map(|wanted| plan_of(header, wanted).size.pixels()).sum();
+    let plans: Vec<Plan> = job.wanted.iter().map(|wanted| plan_of(header, wanted)).collect();
+    let outputs: u64 = plans.iter().map(|plan| plan.size.pixels()).sum();
     let is_animated = job.wanted.iter().any(|wanted| wanted.spec.animated) && header.frames > 1;
     let frames = if is_animated { u64::from(header.frames) } else { 1 };
     let passes = if header.progressive { PROGRESSIVE_PASSES } else { 1 };
-    let decoded = if header.format == Format::Jpeg { jpeg_bytes(header, job) } else { pixels * BYTES_PER_PIXEL };
-    Cost { memory_bytes: decoded + outputs * BYTES_PER_PIXEL + FIXED, pixels: pixels * frames * passes }
+    let still = match &*plans_of_stills(header, job) {
+        [] => 0,
+        plans => still_bytes(header, plans),
+    };
+    let moving = if is_animated {
+        header.memory_bytes(header.size, true).saturating_add(between_bytes(header, &plans, header.size))
+    } else {
+        0
+    };
+    let memory_bytes = still.saturating_add(moving).saturating_add(outputs * RESIZED_PIXEL_BYTES + FIXED);
+    Cost { memory_bytes, pixels: header.size.pixels() * frames * passes }
 }
 
-/// What decoding a JPEG takes: planes at the scale that is needed; of a progressive one, coefficients too. A damaged
-/// one that is small is decoded whole.
-fn jpeg_bytes(header: &Header, job: &Job) -> u64 {
-    let Size { width, height } = header.size;
-    let least = least_decoded(header, &plans_of_stills(header, job));
-    let scale = Scale::for_target((width, height), (least.width, least.height));
-    let (pixels, channels) = (header.size.pixels(), u64::from(header.channels));
-    let rows = u64::from(width) * 2 * BLOCK_SIDE * channels * size_of::<i16>() as u64;
-    let mended = pixels.min(MOST_MENDED_PIXELS) * channels * if header.progressive { 3 } else { 1 };
-    rows + mended.max(planes_bytes(header, scale))
+/// What the one picture takes that all of `plans` are made of.
+fn still_bytes(header: &Header, plans: &[Plan]) -> u64 {
+    let least = least_decoded(header, plans);
+    header.memory_bytes(least, false).saturating_add(between_bytes(header, plans, header.decoded_size(least)))
 }
 
-/// Samples of all planes, as if color was not subsampled; and of a progressive file what is kept of each block
-/// until its last scan.
-fn planes_bytes(header: &Header, scale: Scale) -> u64 {
-    /// Which coefficients are not zero, if any are refined.
-    const MASK_BYTES: u64 = 8;
-    let samples = u64::from(scale.eighths()).pow(2);
-    let coefficients = if header.progressive { samples * size_of::<i16>() as u64 + MASK_BYTES } else { 0 };
-    let blocks = header.size.pixels().div_ceil(BLOCK_SIDE * BLOCK_SIDE) * u64::from(header.channels);
-    blocks * (samples + coefficients)
+/// Resizing goes across first: as wide as what comes out, as high as what was decoded.
+fn between_bytes(header: &Header, plans: &[Plan], decoded: Size) -> u64 {
+    let widths = plans.iter().map(|plan| u64::from(stored(header, *plan).size.width));
+    widths.max().unwrap_or_default() * u64::from(decoded.height) * BETWEEN_PIXEL_BYTES
 }
 
 #[cfg(test)]
@@ -72,7 +68,9 @@ mod tests {
 
     use super::*;
     use crate::{
+        decode::Format,
         job::Wanted,
+        orientation::Orientation,
         rules::{Quality, Rules},
     };
 
@@ -106,6 +104,53 @@ mod tests {
         assert!(memory(&large, 5000) > memory(&large, 800));
         assert!(memory(&jpeg(8000, 6000, true), 5000) > memory(&large, 5000));
         assert!(estimate(&jpeg(8000, 6000, true), &job(96, 96)).pixels > estimate(&large, &job(96, 96)).pixels);
-        assert!(memory(&Header { format: Format::Png, ..large }, 800) > memory(&large, 800));
+        assert!(memory(&Header { format: Format::Tiff, ..large }, 800) > memory(&large, 800));
+    }
+
+    fn header(format: Format) -> Header {
+        Header {
+            format,
+            size: Size { width: 8000, height: 4000 },
+            orientation: Orientation::Upright,
+            frames: 1,
+            duration_ms: 0,
+            channels: 4,
+            bits: 8,
+            progressive: false,
+        }
+    }
+
+    fn megabytes(header: &Header, width: u32, animated: bool) -> u64 {
+        let spec = ThumbnailSpec { width, height: width, method: Fit, animated };
+        let wanted = vec![Wanted { spec, format: ThumbnailFormat::Usual }];
+        let job = Job { wanted, describe: false, rules: Rules::default(), quality: Quality::default() };
+        estimate(header, &job).memory_bytes / 1_000_000
+    }
+
+    #[test]
+    fn a_png_whose_rows_come_in_order_costs_little() {
+        let png = header(Format::Png);
+
+        assert!(megabytes(&png, 320, false) < 20, "{}", megabytes(&png, 320, false));
+        assert!(megabytes(&Header { progressive: true, ..png }, 320, false) > 128);
+        assert!(megabytes(&png, 8000, false) > 128, "nothing is made smaller");
+    }
+
+    #[test]
+    fn an_animation_costs_more_memory_and_all_its_pictures() {
+        for format in [Format::Png, Format::Gif] {
+            let animation = Header { frames: 9, duration_ms: 900, ..header(format) };
+
+            let (still, moving) = (megabytes(&animation, 320, false), megabytes(&animation, 320, true));
+
+            assert!(still + 200 < moving, "{still} and {moving}");
+        }
+    }
+
+    #[test]
+    fn samples_of_16_bits_cost_more() {
+        let tiff = header(Format::Tiff);
+
+        assert!(megabytes(&tiff, 320, false) + 200 < megabytes(&Header { bits: 16, ..tiff }, 320, false));
     }
 }

@@ -3,14 +3,19 @@
 
 mod avif;
 mod bmp;
+mod canvas;
+mod foreign;
 mod gif;
+#[cfg(test)]
+mod golden;
 mod ico;
-pub(crate) mod jpeg;
+mod jpeg;
 mod jxl;
 mod png;
 mod svg;
 mod tiff;
 mod webp;
+mod ycbcr;
 
 use heliograph_jpeg::Plane;
 use serde::{Deserialize, Serialize};
@@ -146,13 +151,13 @@ impl Header {
             Format::Png => png::read_header(file, rules)?,
             Format::Gif => gif::read_header(file, rules)?,
             Format::WebP => webp::read_header(file, rules)?,
-            Format::Avif => avif::read_header(file, rules)?,
+            Format::Avif if rules.avif => avif::read_header(file, rules)?,
             Format::Jxl => jxl::read_header(file, rules)?,
             Format::Bmp => bmp::read_header(file)?,
             Format::Tiff => tiff::read_header(file)?,
-            Format::Ico => ico::read_header(file)?,
+            Format::Ico => ico::read_header(file, rules)?,
             Format::Svg if rules.svg => svg::read_header(file)?,
-            Format::Svg => return Err(RenderError::UnknownFormat),
+            Format::Avif | Format::Svg => return Err(RenderError::UnknownFormat),
         };
         let pixels = header.size.pixels();
         if pixels == 0 {
@@ -189,6 +194,34 @@ impl Header {
             Format::Tiff => tiff::decode(file, self),
             Format::Ico => ico::decode(file, self),
             Format::Svg => svg::decode(file, self, least),
+        }
+    }
+
+    /// How large the picture comes out of [`Self::decode`] at most.
+    pub(crate) fn decoded_size(&self, least: Size) -> Size {
+        match self.format {
+            Format::Png => png::decoded_size(self, least),
+            Format::Jpeg => jpeg::decoded_size(self, least),
+            _ => self.size,
+        }
+    }
+
+    /// Memory that decoding takes at most, in bytes, if the picture may not become smaller than
+    /// `least`, or if all of an animation is decoded.
+    pub(crate) fn memory_bytes(&self, least: Size, animated: bool) -> u64 {
+        /// Four channels, as they are unpacked and as they come out.
+        const USUAL_PIXEL_BYTES: u64 = 8;
+        match self.format {
+            Format::Png => png::memory_bytes(self, least, animated),
+            Format::Gif => gif::memory_bytes(self, animated),
+            Format::Bmp => bmp::memory_bytes(self),
+            Format::Tiff => tiff::memory_bytes(self),
+            Format::Ico => ico::memory_bytes(self),
+            Format::Svg => svg::MEMORY_BYTES + self.size.pixels() * USUAL_PIXEL_BYTES,
+            Format::WebP => self.size.pixels().saturating_mul(webp::bytes_per_pixel(self)),
+            Format::Avif => self.size.pixels().saturating_mul(avif::bytes_per_pixel(self)),
+            Format::Jxl => self.size.pixels().saturating_mul(jxl::bytes_per_pixel(self)),
+            Format::Jpeg => jpeg::memory_bytes(self, least),
         }
     }
 
@@ -230,6 +263,12 @@ pub(crate) struct Decoded {
     pub(crate) pixels: Pixels,
     /// What its colors mean, if that is not sRGB.
     pub(crate) icc: Option<Vec<u8>>,
+}
+
+/// An ICC profile, unless it is larger than any that means well.
+fn usable_profile(profile: &[u8]) -> Option<Vec<u8>> {
+    const MOST_BYTES: usize = 4 << 20;
+    (profile.len() <= MOST_BYTES).then(|| profile.to_vec())
 }
 
 /// The samples of a picture.

@@ -2,20 +2,15 @@
 
 mod avif;
 pub(crate) mod jpeg;
+mod png;
 pub(crate) mod webp;
 
 use heliograph_types::ThumbnailFormat;
-use png::{BitDepth, ColorType as PngColor, Compression, Encoder as PngEncoder};
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::jpeg::encode as encode_jpeg;
-use crate::{
-    decode::Format,
-    error::RenderError,
-    picture::{Layout, Picture},
-    rules::Quality,
-};
+use crate::{decode::Format, error::RenderError, picture::Picture, rules::Quality};
 
 /// What a thumbnail is encoded in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -62,28 +57,17 @@ pub(crate) fn encode(
     match format {
         ThumbnailFormat::WebP => Ok((Encoding::WebP, webp::encode(picture, quality.webp)?)),
         ThumbnailFormat::Avif => Ok((Encoding::Avif, avif::encode(picture, quality.avif)?)),
-        ThumbnailFormat::Usual if picture.layout.has_alpha() => Ok((Encoding::Png, encode_png(picture)?)),
-        ThumbnailFormat::Usual => Ok((Encoding::Jpeg, encode_jpeg(picture, quality.jpeg)?)),
+        ThumbnailFormat::Usual => encode_as_usual(picture, quality),
     }
 }
 
-fn encode_png(picture: &Picture) -> Result<Vec<u8>, RenderError> {
-    let broken = |error: png::EncodingError| RenderError::broken(error.to_string());
-    let mut file = Vec::new();
-    let mut encoder = PngEncoder::new(&mut file, picture.size.width, picture.size.height);
-    encoder.set_depth(BitDepth::Eight);
-    encoder.set_color(match picture.layout {
-        Layout::Gray => PngColor::Grayscale,
-        Layout::GrayAlpha => PngColor::GrayscaleAlpha,
-        Layout::Rgb => PngColor::Rgb,
-        Layout::Rgba => PngColor::Rgba,
-        Layout::YCbCr | Layout::Cmyk { .. } | Layout::Ycck => return Err(wrong_layout()),
-    });
-    encoder.set_compression(Compression::Fast);
-    let mut writer = encoder.write_header().map_err(broken)?;
-    writer.write_image_data(&picture.samples).map_err(broken)?;
-    writer.finish().map_err(broken)?;
-    Ok(file)
+/// JPEG has no transparency, and is smaller than PNG for all but drawings.
+fn encode_as_usual(picture: &Picture, quality: Quality) -> Result<(Encoding, Vec<u8>), RenderError> {
+    let opaque = picture.without_idle_alpha();
+    match opaque.as_ref().unwrap_or(picture) {
+        veiled if veiled.layout.has_alpha() => Ok((Encoding::Png, png::encode(veiled)?)),
+        opaque => Ok((Encoding::Jpeg, encode_jpeg(opaque, quality.jpeg)?)),
+    }
 }
 
 /// A thumbnail has the format of its source, so this does not happen.

@@ -19,6 +19,7 @@ mod geometry;
 mod job;
 mod orientation;
 mod picture;
+mod reduce;
 mod render;
 mod resize;
 mod rules;

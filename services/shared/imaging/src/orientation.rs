@@ -94,7 +94,6 @@ impl Orientation {
 }
 
 /// The orientation in a TIFF structure (the content of an EXIF segment), if it is there.
-#[expect(dead_code, reason = "JPEG's is found by its own reader; other formats have EXIF too")]
 pub(crate) fn find_in_exif(tiff: &[u8]) -> Option<Orientation> {
     heliograph_jpeg::find_orientation(tiff).and_then(Orientation::from_exif)
 }

@@ -58,6 +58,44 @@ impl Picture {
         Self { size: self.size, layout: Layout::Rgb, samples }
     }
 
+    /// The same without alpha, if nothing is transparent. Many pictures have alpha and do not use it.
+    pub(crate) fn without_idle_alpha(&self) -> Option<Self> {
+        let samples = &self.samples;
+        let (layout, samples) = match self.layout {
+            Layout::GrayAlpha if samples.as_chunks().0.iter().all(|[_, alpha]| *alpha == u8::MAX) => {
+                (Layout::Gray, samples.as_chunks().0.iter().map(|[gray, _]| *gray).collect())
+            }
+            Layout::Rgba if samples.as_chunks().0.iter().all(|[_, _, _, alpha]| *alpha == u8::MAX) => {
+                (Layout::Rgb, samples.as_chunks().0.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]).collect())
+            }
+            _ => return None,
+        };
+        Some(Self { size: self.size, layout, samples })
+    }
+
+    /// As a profile measures it: light as red, green and blue, ink by how much of it there is.
+    pub(crate) fn into_measured(mut self) -> Self {
+        match self.layout {
+            Layout::YCbCr => {
+                self.samples.as_chunks_mut().0.iter_mut().for_each(|pixel| *pixel = ycbcr_to_rgb(*pixel));
+                self.layout = Layout::Rgb;
+            }
+            Layout::Cmyk { inverted: true } => self.samples.iter_mut().for_each(|absent| *absent = 255 - *absent),
+            Layout::Ycck => {
+                for pixel in self.samples.as_chunks_mut().0 {
+                    let [y, cb, cr, k] = *pixel;
+                    let [c, m, y] = ycbcr_to_rgb([y, cb, cr]);
+                    *pixel = [c, m, y, 255 - k];
+                }
+            }
+            Layout::Cmyk { inverted: false } | Layout::Gray | Layout::GrayAlpha | Layout::Rgb | Layout::Rgba => {}
+        }
+        if matches!(self.layout, Layout::Cmyk { .. } | Layout::Ycck) {
+            self.layout = Layout::Cmyk { inverted: false };
+        }
+        self
+    }
+
     /// The pixels as they look on white paper: red, green, blue, and nothing transparent.
     pub(crate) fn on_white(self) -> Vec<[u8; 4]> {
         let opaque = |[red, green, blue]: [u8; 3]| [red, green, blue, u8::MAX];
@@ -81,7 +119,7 @@ fn multiply(a: u8, b: u8) -> u8 {
 }
 
 /// JFIF's conversion, in 16-bit fixed point.
-fn ycbcr_to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+pub(crate) fn ycbcr_to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     let (y, cb, cr) = (i32::from(y) << 16, i32::from(cb) - 128, i32::from(cr) - 128);
     let red = y + 91_881 * cr;
     let green = y - 22_554 * cb - 46_802 * cr;

@@ -4,7 +4,6 @@ use heliograph_types::ThumbnailFormat;
 
 use crate::{
     animation::Frame,
-    color::to_srgb,
     decode::{Header, Need, Pixels},
     encode::{
         Encoding, encode,
@@ -65,12 +64,9 @@ impl<'h> Still<'h> {
 
     /// Carries out a plan for what people see.
     pub(crate) fn draw(&mut self, scratch: &mut Scratch, upright: Plan) -> Result<Picture, RenderError> {
-        let small = self.original.fit(scratch, &stored(self.header, upright))?.into_light();
+        let small = self.original.fit(scratch, &stored(self.header, upright))?;
         let small = self.header.orientation.apply(small);
-        Ok(match &self.icc {
-            Some(profile) => to_srgb(small, profile),
-            None => small,
-        })
+        Ok(scratch.colors.convert(small, self.icc.as_deref()))
     }
 
     /// Whether planes go from decoder to encoder without becoming pixels.
@@ -94,7 +90,7 @@ impl<'h> Still<'h> {
 
 /// A plan for what people see, for what is stored. Turning comes last, when there is little left to
 /// turn. The cut is in the middle, so that only swapped sides matter to it.
-const fn stored(header: &Header, upright: Plan) -> Plan {
+pub(crate) const fn stored(header: &Header, upright: Plan) -> Plan {
     if header.orientation.swaps_sides() { upright.transposed() } else { upright }
 }
 

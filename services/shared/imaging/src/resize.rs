@@ -7,6 +7,7 @@ use fast_image_resize::{
 use heliograph_jpeg::Plane;
 
 use crate::{
+    color::ToSrgb,
     decode::Pixels,
     error::RenderError,
     geometry::{Area, Plan, Size},
@@ -18,6 +19,7 @@ use crate::{
 pub struct Scratch {
     resizer: Resizer,
     alpha: MulDiv,
+    pub(crate) colors: ToSrgb,
 }
 
 /// A decoded picture, of which several are made.
@@ -137,7 +139,7 @@ fn interleave(mut planes: Vec<Vec<u8>>, size: Size) -> Vec<u8> {
     samples
 }
 
-const fn pixel_type(layout: Layout) -> PixelType {
+pub(crate) const fn pixel_type(layout: Layout) -> PixelType {
     match layout {
         Layout::Gray => PixelType::U8,
         Layout::GrayAlpha => PixelType::U8x2,
@@ -147,6 +149,6 @@ const fn pixel_type(layout: Layout) -> PixelType {
 }
 
 /// Only a decoder that broke its word gets us here.
-fn unexpected(error: impl std::fmt::Display) -> RenderError {
+pub(crate) fn unexpected(error: impl std::fmt::Display) -> RenderError {
     RenderError::broken(error.to_string())
 }

@@ -13,11 +13,14 @@ pub struct Rules {
     pub most_animated_pixels: u64,
     /// Whether SVG is read.
     pub svg: bool,
+    /// Whether AVIF is read. Its decoder (rav1d 1.1) ends the whole process on some damaged
+    /// files, which nothing can catch: only for a process that may end.
+    pub avif: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { most_pixels: 32_000_000, most_frames: 500, most_animated_pixels: 100_000_000, svg: false }
+        Self { most_pixels: 32_000_000, most_frames: 500, most_animated_pixels: 100_000_000, svg: false, avif: false }
     }
 }
 

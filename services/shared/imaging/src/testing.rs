@@ -13,7 +13,7 @@ use crate::{
 
 /// Everything is read.
 pub const ANY: Rules =
-    Rules { most_pixels: u64::MAX, most_frames: u32::MAX, most_animated_pixels: u64::MAX, svg: true };
+    Rules { most_pixels: u64::MAX, most_frames: u32::MAX, most_animated_pixels: u64::MAX, svg: true, avif: true };
 pub const RED: [u8; 3] = [230, 20, 20];
 pub const GREEN: [u8; 3] = [20, 200, 40];
 pub const BLUE: [u8; 3] = [30, 30, 220];
@@ -120,6 +120,12 @@ pub fn png_header(width: u32, height: u32) -> Vec<u8> {
     file[16..20].copy_from_slice(&width.to_be_bytes());
     file[20..24].copy_from_slice(&height.to_be_bytes());
     file
+}
+
+/// A picture that others have made: of `tests/golden/modern`.
+pub fn golden(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/modern");
+    std::fs::read(format!("{folder}/{name}")).unwrap()
 }
 
 /// What people see when they open a file.

@@ -19,7 +19,7 @@ const MOST_SCANS: u32 = 64;
 const MOST_ICC_BYTES: usize = 1 << 20;
 /// The largest damaged picture that zune-jpeg decodes: it always decodes all of it. Of a larger
 /// one we show what our own reader finds.
-pub(crate) const MOST_MENDED_PIXELS: u64 = 4_000_000;
+const MOST_MENDED_PIXELS: u64 = 4_000_000;
 /// Of a hundred parts of a larger one, how many must be there: less is noise behind a header.
 const LEAST_PERCENT: u8 = 10;
 
@@ -50,7 +50,7 @@ pub(super) fn decode(file: &dyn Source, found: &super::Header, need: Need) -> Re
     let mended =
         || zune::decode(file.bytes(), &header).map(|picture| with_profile(Pixels::Picture(picture), icc.clone()));
 
-    let scale = Scale::for_target((header.width, header.height), (need.least.width, need.least.height));
+    let scale = scale_for(found.size, need.least);
     let chroma = if need.halved_color { Chroma::Halved } else { Chroma::Matched };
     let (planes, Outcome { is_complete, percent }) = match reader.decode_planes(scale, chroma) {
         Err(Error::Unsupported(_)) => return mended(),
@@ -64,6 +64,43 @@ pub(super) fn decode(file: &dyn Source, found: &super::Header, need: Need) -> Re
         return Err(RenderError::broken("next to nothing of the picture is there"));
     }
     Ok(with_profile(Pixels::Planes { layout: layout(header.color), planes: planes.planes }, icc))
+}
+
+/// How large it comes out.
+pub(super) fn decoded_size(header: &super::Header, least: Size) -> Size {
+    let scale = u64::from(scale_for(header.size, least).eighths());
+    let scaled = |side: u32| u32::try_from((u64::from(side) * scale).div_ceil(SIDE)).unwrap_or(side);
+    Size { width: scaled(header.size.width), height: scaled(header.size.height) }
+}
+
+fn scale_for(full: Size, least: Size) -> Scale {
+    Scale::for_target((full.width, full.height), (least.width, least.height))
+}
+
+/// Of a block.
+const SIDE: u64 = 8;
+
+/// What decoding takes: planes at the scale that is needed; of a progressive one, coefficients too. A damaged
+/// one that is small is decoded whole.
+pub(super) fn memory_bytes(header: &super::Header, least: Size) -> u64 {
+    let (pixels, channels) = (header.size.pixels(), u64::from(header.channels));
+    let rows = u64::from(header.size.width) * 2 * SIDE * channels * size_of::<i16>() as u64;
+    let mended = pixels.min(MOST_MENDED_PIXELS) * channels * if header.progressive { 3 } else { 1 };
+    rows + mended.max(planes_bytes(header, scale_for(header.size, least)))
+}
+
+/// Samples of all planes, as if color was not subsampled; and of a progressive file what is kept of each block
+/// until its last scan.
+fn planes_bytes(header: &super::Header, scale: Scale) -> u64 {
+    /// Which coefficients are not zero, if any are refined.
+    const MASK_BYTES: u64 = 8;
+    /// The largest unit that blocks come in has so many pixels on a side.
+    const UNIT: u64 = 32;
+    let samples = u64::from(scale.eighths()).pow(2);
+    let coefficients = if header.progressive { samples * size_of::<i16>() as u64 + MASK_BYTES } else { 0 };
+    let blocks_along = |side: u32| u64::from(side).next_multiple_of(UNIT) / SIDE;
+    let blocks = blocks_along(header.size.width) * blocks_along(header.size.height) * u64::from(header.channels);
+    blocks * (samples + coefficients)
 }
 
 fn with_profile(pixels: Pixels, icc: Option<Vec<u8>>) -> Decoded {

@@ -193,6 +193,20 @@ fn a_png_without_transparency_becomes_a_jpeg() {
 }
 
 #[test]
+fn alpha_is_only_kept_where_something_is_transparent() {
+    let file = |alpha: u8| {
+        let samples = paint(90, 60, |x, y| [byte(x), byte(y), 9, if (x, y) == (40, 30) { alpha } else { 255 }]);
+        png_file(90, 60, PngColor::Rgba, BitDepth::Eight, &samples)
+    };
+    for (width, height) in [(30, 20), (60, 60), (90, 60)] {
+        let (opaque, veiled) = (seen(&file(255), width, height, Scale), seen(&file(0), width, height, Scale));
+
+        assert_eq!((opaque.format, opaque.layout), (Format::Jpeg, Layout::YCbCr));
+        assert_eq!((veiled.format, veiled.layout), (Format::Png, Layout::Rgba));
+    }
+}
+
+#[test]
 fn png_of_every_depth_is_read() {
     let deep: Vec<u8> = quarters(64, 64).into_iter().flat_map(|sample| [sample, 0x7f]).collect();
     let deep = png_file(64, 64, PngColor::Rgb, BitDepth::Sixteen, &deep);
@@ -201,8 +215,8 @@ fn png_of_every_depth_is_read() {
     let deep_gray: Vec<u8> = paint(64, 64, |x, _| if x < 32 { [200, 1, 255, 255] } else { [40, 1, 255, 255] });
     let deep_gray = png_file(64, 64, PngColor::GrayscaleAlpha, BitDepth::Sixteen, &deep_gray);
     let picture = seen(&deep_gray, 32, 32, Crop);
-    assert_eq!(picture.layout, Layout::GrayAlpha);
-    assert_eq!((picture.raw(8, 16), picture.raw(24, 16)), (&[200, 255][..], &[40, 255][..]));
+    assert_eq!((picture.format, picture.layout), (Format::Jpeg, Layout::Gray), "nothing is transparent");
+    assert!(alike(picture.rgb(8, 16), [200; 3]) && alike(picture.rgb(24, 16), [40; 3]));
 
     let bits =
         png_file(64, 64, PngColor::Grayscale, BitDepth::One, &paint(8, 64, |x, _| [if x < 4 { 0 } else { 255 }]));

@@ -7,13 +7,26 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use super::*;
 
 #[test]
-fn what_is_no_jpeg_or_png_is_refused() {
+fn what_is_no_picture_is_refused() {
     let svg = br#"<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>"#;
-    let gif = b"GIF89a\x01\0\x01\0\0\0\0;";
-    let webp = b"RIFF\x1a\0\0\0WEBPVP8L";
-    for file in [&b""[..], b"\xff", b"\xff\xd8", b"\x89PNG", svg, gif, webp, &[0; 4096], b"<!doctype html>"] {
+    let wave = b"RIFF\x1a\0\0\0WAVEfmt ";
+    for file in [
+        &b""[..],
+        b"\xff",
+        b"\xff\xd8",
+        b"\x89PNG",
+        b"GIF8",
+        b"BM, a text",
+        b"\0\0\x01\0",
+        wave,
+        &[0; 4096],
+        b"<!doctype html>",
+    ] {
         assert_eq!(refusal(file), RenderError::UnknownFormat);
     }
+    let no_drawings = Rules { svg: false, ..RULES };
+    let refused = render(&mut Scratch::default(), svg, &spec(32, 32, Crop), &no_drawings).unwrap_err();
+    assert_eq!(refused, RenderError::UnknownFormat);
 }
 
 #[test]
@@ -84,10 +97,16 @@ fn what_is_left_of_a_jpeg_that_was_cut_off_is_shown() {
 }
 
 #[test]
-fn a_png_that_was_cut_off_is_broken() {
-    let file = png_file(128, 128, PngColor::Rgb, BitDepth::Eight, &quarters(128, 128));
+fn what_is_left_of_a_png_that_was_cut_off_is_shown() {
+    let noise = std::cell::RefCell::new(StdRng::seed_from_u64(1));
+    let speckled = paint(128, 128, |_, _| RED.map(|sample| sample ^ noise.borrow_mut().random_range(0..4)));
+    let file = png_file(128, 128, PngColor::Rgb, BitDepth::Eight, &speckled);
 
-    assert!(matches!(refusal(&file[..file.len() / 2]), RenderError::Broken(_)));
+    let picture = seen(&file[..file.len() / 2], 32, 32, Crop);
+
+    assert_quarters(&picture, [RED, RED, [255; 3], [255; 3]]);
+    let before_pixels = file.windows(4).position(|bytes| bytes == b"IDAT").unwrap();
+    assert!(matches!(refusal(&file[..before_pixels]), RenderError::Broken(_)));
 }
 
 #[test]
@@ -124,7 +143,43 @@ fn specimens() -> Vec<(&'static str, Vec<u8>)> {
         ("16-bit PNG", png_file(61, 47, PngColor::Rgb, BitDepth::Sixteen, &deep)),
         ("PNG with alpha", png_file(61, 47, PngColor::Rgba, BitDepth::Eight, &veiled)),
         ("PNG with a palette", palette),
+        ("GIF", animated_gif()),
+        ("APNG", animated_png()),
+        ("BMP", foreign(image::ImageFormat::Bmp)),
+        ("TIFF", foreign(image::ImageFormat::Tiff)),
+        ("ICO", foreign(image::ImageFormat::Ico)),
     ]
+}
+
+fn animated_gif() -> Vec<u8> {
+    let frame = |samples: &[u8]| gif::Frame::from_rgb(61, 47, samples);
+    let colors = [RED, GREEN, BLUE, WHITE].concat();
+    let mut encoder = gif::Encoder::new(Vec::new(), 61, 47, &colors).unwrap();
+    encoder.write_frame(&frame(&quarters(61, 47))).unwrap();
+    encoder.write_frame(&frame(&paint(61, 47, |x, y| [byte(x), byte(y), 99]))).unwrap();
+    encoder.into_inner().unwrap()
+}
+
+fn animated_png() -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, 61, 47);
+    encoder.set_color(PngColor::Rgba);
+    encoder.set_animated(3, 0).unwrap();
+    encoder.set_blend_op(png::BlendOp::Over).unwrap();
+    encoder.set_dispose_op(png::DisposeOp::Previous).unwrap();
+    let mut writer = encoder.write_header().unwrap();
+    for shift in [0, 5, 9] {
+        writer.write_image_data(&paint(61, 47, |x, y| [byte(x << shift), byte(y), 99, byte(x * y)])).unwrap();
+    }
+    writer.finish().unwrap();
+    file
+}
+
+fn foreign(format: image::ImageFormat) -> Vec<u8> {
+    let veiled = paint(61, 47, |x, y| [byte(x), byte(y), 99, byte(x * y)]);
+    let mut file = std::io::Cursor::new(Vec::new());
+    image::write_buffer_with_format(&mut file, &veiled, 61, 47, image::ExtendedColorType::Rgba8, format).unwrap();
+    file.into_inner()
 }
 
 /// Cuts, flips, overwrites, repeats or removes something.
@@ -164,13 +219,25 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }
 
+/// Draws all pictures of an animation, if it is one.
+fn play(file: &dyn Source, rules: &Rules) {
+    let Ok(header) = Header::read(file.bytes(), rules) else { return };
+    let Ok(mut frames) = header.frames(file) else { return };
+    let mut count = 0;
+    while let Ok(Some(frame)) = frames.next_frame() {
+        assert_eq!(frame.picture.size, header.size);
+        count += 1;
+    }
+    assert!(count <= header.frames, "{count} pictures of {}", header.frames);
+}
+
 #[test]
 fn harmed_files_are_refused_or_rendered() {
     // The same harm each time, unless somebody wants to look for more.
     let seed: u64 = std::env::var("HELIOGRAPH_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(2026);
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let mut panics = 0;
+    let mut panics = 0_usize;
     for (name, file) in specimens() {
         let mut rendered = 0;
         for round in 0..250 {
@@ -182,8 +249,10 @@ fn harmed_files_are_refused_or_rendered() {
                 mend_checksums(&mut harmed);
             }
             let spec = spec(random.random_range(1..70), random.random_range(1..70), [Crop, Scale][round % 2]);
-            let limits = Rules { most_pixels: 1_000_000, ..RULES };
+            let limits = Rules { most_pixels: 1_000_000, most_animated_pixels: 10_000_000, ..RULES };
             let outcome = catch_unwind(AssertUnwindSafe(|| render(&mut Scratch::default(), &harmed, &spec, &limits)));
+            let played = catch_unwind(AssertUnwindSafe(|| play(&harmed, &limits)));
+            panics += usize::from(played.is_err());
             match outcome {
                 Ok(Ok(thumbnail)) => {
                     let size = Seen::open(&thumbnail.image).size;

@@ -13,9 +13,9 @@ const WINDOW: usize = 7;
 const STRIDE: usize = 3;
 
 /// Soft shapes, edges at all angles, and the noise of a sensor.
-fn photo(width: u16, height: u16, progressive: bool, sampling: SamplingFactor) -> Vec<u8> {
+fn shapes(width: u16, height: u16) -> Vec<u8> {
     let noise = Cell::new(0x9e37_79b9_u32);
-    let samples = paint(width.into(), height.into(), |x, y| {
+    paint(width.into(), height.into(), |x, y| {
         [0.0, 1.1, 2.3].map(|phase| {
             let mut state = noise.get();
             state ^= state << 13;
@@ -27,7 +27,11 @@ fn photo(width: u16, height: u16, progressive: bool, sampling: SamplingFactor) -
             let edge = if (x - 400.0).hypot(y - 300.0) % 90.0 < 30.0 { 40.0 } else { 0.0 };
             to_sample(shape * 70.0 + edge + 110.0 + f64::from(state >> 28))
         })
-    });
+    })
+}
+
+fn photo(width: u16, height: u16, progressive: bool, sampling: SamplingFactor) -> Vec<u8> {
+    let samples = shapes(width, height);
     Jpeg { progressive, sampling, ..Jpeg::new(width, height, JpegColor::Rgb) }.encode(&samples)
 }
 
@@ -95,4 +99,31 @@ fn a_thumbnail_is_like_that_of_the_full_picture_at_each_scale() {
         }
     }
     println!("at worst {worst:.4}");
+}
+
+#[test]
+fn a_thumbnail_of_a_png_is_like_that_of_the_full_picture() {
+    let samples = shapes(800, 600);
+    let veiled = samples.as_chunks().0.iter().flat_map(|[r, g, b]| [*r, *g, *b, 100 + r / 2]).collect::<Vec<_>>();
+    let files = [
+        png_file(800, 600, PngColor::Rgb, BitDepth::Eight, &samples),
+        png_file(800, 600, PngColor::Rgba, BitDepth::Eight, &veiled),
+    ];
+    let mut worst = 1.0_f64;
+    for file in files {
+        let header = Header::read(&file, &RULES).unwrap();
+        for width in [32, 48, 80, 83, 99, 130, 166, 199, 200, 201, 333, 660] {
+            let plan = plan(header.size, &spec(width, width, Scale));
+            let mut still = Still::decode(&file, &header, &[plan], false).unwrap();
+            let drawn = still.draw(&mut Scratch::default(), plan).unwrap();
+
+            let full = Pixels::Picture(decode_in_full(&file, &header).unwrap());
+            let expected = Scratch::default().fit(full, header.size, &plan).unwrap();
+
+            let ssim = ssim(&drawn, &expected);
+            println!("{width}: {ssim:.4}");
+            worst = worst.min(ssim);
+        }
+    }
+    assert!(worst > 0.995, "{worst}");
 }
