@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use heliograph_types::{ContentType, Failure, Mxc, ThumbnailMethod, ThumbnailSpec};
+use heliograph_types::{ContentType, Failure, Mxc, ThumbnailFormat, ThumbnailMethod, ThumbnailSpec};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -25,6 +25,8 @@ pub struct Render {
     pub mxc: Mxc,
     /// Which.
     pub spec: ThumbnailSpec,
+    /// In what. What moves is always WebP.
+    pub format: ThumbnailFormat,
 }
 
 /// Asks for a thumbnail of a picture that is stored nowhere, such as one that another server has
@@ -35,12 +37,14 @@ pub struct Remake {
     pub image: Bytes,
     /// Which.
     pub spec: ThumbnailSpec,
+    /// In what. What moves is always WebP.
+    pub format: ThumbnailFormat,
 }
 
 /// A finished thumbnail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thumbnail {
-    /// True to the bytes: `image/jpeg` or `image/png`.
+    /// True to the bytes: `image/jpeg`, `image/png`, `image/webp` or `image/avif`.
     pub content_type: ContentType,
     /// The encoded picture.
     pub image: Bytes,
@@ -62,6 +66,15 @@ pub struct Description {
     pub height: u32,
     /// Its colors, blurred (MSC2448). What is transparent counts as white.
     pub blurhash: String,
+    /// How long it moves, in milliseconds; 0 for one that stands still.
+    pub duration_ms: u64,
+}
+
+/// Asks that what is made of each new picture be made of this one, in the background.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Prepare {
+    /// Which.
+    pub mxc: Mxc,
 }
 
 /// Makes thumbnails. The only one who decodes pictures.
@@ -80,10 +93,15 @@ pub trait ThumbnailService: Send + Sync + 'static {
     /// its place in the same queue.
     async fn remake(&self, request: Remake) -> Result<Thumbnail, Failure>;
 
-    /// Looks at a picture without keeping anything; callers that ask for the same one at
-    /// once share one look. Fails as [`Self::render`] does, and takes its place in the same
-    /// queue.
+    /// Looks at a picture, unless that was done before, and keeps what it saw; callers that ask for
+    /// the same one at once share one look. What else is made of each new picture comes out of the
+    /// same look. Fails as [`Self::render`] does, and takes its place in the same queue.
     async fn describe(&self, request: Describe) -> Result<Description, Failure>;
+
+    /// Has what [`Self::describe`] does done later, when there is room, and does not wait for it.
+    /// Nobody learns whether it came to anything: all of it is made anew when it is asked for.
+    /// `LimitExceeded` if too many wait already.
+    async fn prepare(&self, request: Prepare) -> Result<(), Failure>;
 }
 
 /// Serves a [`ThumbnailService`] over gRPC.
@@ -103,18 +121,18 @@ impl GrpcThumbnailServer {
 impl wire::thumbnail_service_server::ThumbnailService for GrpcThumbnailServer {
     async fn render(&self, request: Request<wire::RenderRequest>) -> Result<Response<wire::RenderResponse>, Status> {
         let message = request.into_inner();
-        let method = to_method(message.method())?;
+        let (method, format) = (to_method(message.method())?, to_format(message.format()));
         let wire::RenderRequest { mxc, width, height, animated, .. } = message;
-        let request = Render { mxc: parse(&mxc)?, spec: ThumbnailSpec { width, height, method, animated } };
+        let request = Render { mxc: parse(&mxc)?, spec: ThumbnailSpec { width, height, method, animated }, format };
         let Thumbnail { content_type, image } = self.0.render(request).await.map_err(to_status)?;
         Ok(Response::new(wire::RenderResponse { content_type: content_type.to_string(), image }))
     }
 
     async fn remake(&self, request: Request<wire::RemakeRequest>) -> Result<Response<wire::RenderResponse>, Status> {
         let message = request.into_inner();
-        let method = to_method(message.method())?;
+        let (method, format) = (to_method(message.method())?, to_format(message.format()));
         let wire::RemakeRequest { image, width, height, animated, .. } = message;
-        let request = Remake { image, spec: ThumbnailSpec { width, height, method, animated } };
+        let request = Remake { image, spec: ThumbnailSpec { width, height, method, animated }, format };
         let Thumbnail { content_type, image } = self.0.remake(request).await.map_err(to_status)?;
         Ok(Response::new(wire::RenderResponse { content_type: content_type.to_string(), image }))
     }
@@ -124,8 +142,14 @@ impl wire::thumbnail_service_server::ThumbnailService for GrpcThumbnailServer {
         request: Request<wire::DescribeRequest>,
     ) -> Result<Response<wire::DescribeResponse>, Status> {
         let request = Describe { mxc: parse(&request.get_ref().mxc)? };
-        let Description { width, height, blurhash } = self.0.describe(request).await.map_err(to_status)?;
-        Ok(Response::new(wire::DescribeResponse { width, height, blurhash }))
+        let Description { width, height, blurhash, duration_ms } = self.0.describe(request).await.map_err(to_status)?;
+        Ok(Response::new(wire::DescribeResponse { width, height, blurhash, duration_ms }))
+    }
+
+    async fn prepare(&self, request: Request<wire::PrepareRequest>) -> Result<Response<wire::PrepareResponse>, Status> {
+        let request = Prepare { mxc: parse(&request.get_ref().mxc)? };
+        self.0.prepare(request).await.map_err(to_status)?;
+        Ok(Response::new(wire::PrepareResponse {}))
     }
 }
 
@@ -141,6 +165,23 @@ fn of_method(method: ThumbnailMethod) -> i32 {
     match method {
         ThumbnailMethod::Scale => wire::Method::Scale.into(),
         ThumbnailMethod::Crop => wire::Method::Crop.into(),
+    }
+}
+
+/// A format that we do not know is one that nobody needs.
+fn to_format(format: wire::Format) -> ThumbnailFormat {
+    match format {
+        wire::Format::Unspecified => ThumbnailFormat::Usual,
+        wire::Format::Webp => ThumbnailFormat::WebP,
+        wire::Format::Avif => ThumbnailFormat::Avif,
+    }
+}
+
+fn of_format(format: ThumbnailFormat) -> i32 {
+    match format {
+        ThumbnailFormat::Usual => wire::Format::Unspecified.into(),
+        ThumbnailFormat::WebP => wire::Format::Webp.into(),
+        ThumbnailFormat::Avif => wire::Format::Avif.into(),
     }
 }
 
@@ -162,38 +203,47 @@ impl GrpcThumbnailClient {
 
 #[async_trait]
 impl ThumbnailService for GrpcThumbnailClient {
-    async fn render(&self, Render { mxc, spec }: Render) -> Result<Thumbnail, Failure> {
+    async fn render(&self, Render { mxc, spec, format }: Render) -> Result<Thumbnail, Failure> {
         let message = wire::RenderRequest {
             mxc: mxc.to_string(),
             width: spec.width,
             height: spec.height,
             method: of_method(spec.method),
             animated: spec.animated,
+            format: of_format(format),
         };
         read_thumbnail(self.0.clone().render(message).await.map_err(to_failure)?.into_inner())
     }
 
-    async fn remake(&self, Remake { image, spec }: Remake) -> Result<Thumbnail, Failure> {
+    async fn remake(&self, Remake { image, spec, format }: Remake) -> Result<Thumbnail, Failure> {
         let message = wire::RemakeRequest {
             image,
             width: spec.width,
             height: spec.height,
             method: of_method(spec.method),
             animated: spec.animated,
+            format: of_format(format),
         };
         read_thumbnail(self.0.clone().remake(message).await.map_err(to_failure)?.into_inner())
     }
 
     async fn describe(&self, Describe { mxc }: Describe) -> Result<Description, Failure> {
         let message = wire::DescribeRequest { mxc: mxc.to_string() };
-        let wire::DescribeResponse { width, height, blurhash } =
+        let wire::DescribeResponse { width, height, blurhash, duration_ms } =
             self.0.clone().describe(message).await.map_err(to_failure)?.into_inner();
-        Ok(Description { width, height, blurhash })
+        Ok(Description { width, height, blurhash, duration_ms })
+    }
+
+    async fn prepare(&self, Prepare { mxc }: Prepare) -> Result<(), Failure> {
+        let message = wire::PrepareRequest { mxc: mxc.to_string() };
+        self.0.clone().prepare(message).await.map(drop).map_err(to_failure)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use heliograph_types::{ErrorCode, ThumbnailVariant};
+
     use super::*;
 
     /// A service whose thumbnails are as large as can be.
@@ -213,6 +263,54 @@ mod tests {
         async fn describe(&self, _: Describe) -> Result<Description, Failure> {
             Err(Failure::not_found())
         }
+
+        async fn prepare(&self, _: Prepare) -> Result<(), Failure> {
+            Err(Failure::not_found())
+        }
+    }
+
+    /// A service that answers what it was asked.
+    struct Echo;
+
+    fn said(spec: ThumbnailSpec, format: ThumbnailFormat) -> Thumbnail {
+        let image = Bytes::from(ThumbnailVariant { spec, format }.to_string());
+        Thumbnail { content_type: ContentType::octet_stream(), image }
+    }
+
+    #[async_trait]
+    impl ThumbnailService for Echo {
+        async fn render(&self, Render { spec, format, .. }: Render) -> Result<Thumbnail, Failure> {
+            Ok(said(spec, format))
+        }
+
+        async fn remake(&self, Remake { spec, format, .. }: Remake) -> Result<Thumbnail, Failure> {
+            Ok(said(spec, format))
+        }
+
+        async fn describe(&self, request: Describe) -> Result<Description, Failure> {
+            Ok(Description { width: 1, height: 2, blurhash: request.mxc.to_string(), duration_ms: 3 })
+        }
+
+        async fn prepare(&self, request: Prepare) -> Result<(), Failure> {
+            Err(Failure::saturated(request.mxc.to_string(), std::time::Duration::from_secs(4)))
+        }
+    }
+
+    #[tokio::test]
+    async fn all_that_is_asked_and_answered_travels() {
+        let service = crate::testing::Way::OverGrpc.to_thumbnails(Arc::new(Echo)).await;
+        let mxc: Mxc = "mxc://a/b".parse().unwrap();
+
+        for text in ["1x2-scale", "3x4-crop-animated", "5x6-crop.webp", "7x8-scale-animated.avif"] {
+            let ThumbnailVariant { spec, format } = text.parse().unwrap();
+            let rendered = service.render(Render { mxc: mxc.clone(), spec, format }).await.unwrap();
+            let remade = service.remake(Remake { image: Bytes::new(), spec, format }).await.unwrap();
+            assert_eq!((&rendered.image[..], &remade.image[..]), (text.as_bytes(), text.as_bytes()));
+        }
+        let seen = service.describe(Describe { mxc: mxc.clone() }).await.unwrap();
+        assert_eq!(seen, Description { width: 1, height: 2, blurhash: mxc.to_string(), duration_ms: 3 });
+        let refused = service.prepare(Prepare { mxc: mxc.clone() }).await.unwrap_err();
+        assert_eq!((refused.code, refused.message.as_str()), (ErrorCode::LimitExceeded, "mxc://a/b"));
     }
 
     #[tokio::test]
@@ -220,10 +318,16 @@ mod tests {
         let service = crate::testing::Way::OverGrpc.to_thumbnails(Arc::new(Largest)).await;
         let spec = ThumbnailSpec { width: 1, height: 1, method: ThumbnailMethod::Scale, animated: false };
 
-        let thumbnail = service.render(Render { mxc: "mxc://a/b".parse().unwrap(), spec }).await.unwrap();
+        let thumbnail = service
+            .render(Render { mxc: "mxc://a/b".parse().unwrap(), spec, format: ThumbnailFormat::Usual })
+            .await
+            .unwrap();
 
         assert_eq!(thumbnail.image.len(), MOST_THUMBNAIL_BYTES);
         let image = thumbnail.image;
-        assert!(service.remake(Remake { image: image.clone(), spec }).await.unwrap().image == image);
+        assert!(
+            service.remake(Remake { image: image.clone(), spec, format: ThumbnailFormat::Usual }).await.unwrap().image
+                == image
+        );
     }
 }

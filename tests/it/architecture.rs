@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("settings", &[]),
     ("proto", &[]),
     ("runtime", &[]),
+    ("jail", &[]),
     ("jpeg", &[]),
     ("imaging", &["jpeg"]),
     ("preview", &[]),
@@ -21,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("catalog", &["blobs", "leases"]),
     ("api", LIBRARIES),
     ("upload-orchestrator", LIBRARIES),
-    ("thumbnailer", &["proto", "runtime", "blobs", "leases", "matrix", "catalog", "imaging"]),
+    ("thumbnailer", &["proto", "runtime", "blobs", "leases", "matrix", "catalog", "imaging", "jail"]),
     ("federation-fetcher", LIBRARIES),
     // It meets the core as clients do.
     ("edge", &["runtime", "matrix"]),
@@ -33,6 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const LIBRARIES: &[&str] = &["proto", "runtime", "preview", "strip", "blobs", "leases", "matrix", "catalog"];
 
 const EVERYTHING: &[&str] = &[
+    "jail",
     "proto",
     "runtime",
     "blobs",

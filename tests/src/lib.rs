@@ -53,7 +53,7 @@ pub use nginx::{Nginx, Site};
 pub use origin::Origin;
 pub use pages::{Page, Pages};
 pub use peer::Peer;
-pub use picture::{animated_png, gif, jpeg, jpeg_size, noise, png, png_size, turned_jpeg};
+pub use picture::{animated_png, gif, jpeg, jpeg_size, noise, png, png_size, turned_jpeg, veiled_png};
 pub use ports::free_port;
 pub use process::{Process, eventually, run};
 pub use redis::Redis;

@@ -39,15 +39,22 @@ pub fn turned_jpeg(width: u16, height: u16, orientation: u8) -> Vec<u8> {
 
 /// A PNG of this size.
 pub fn png(width: u32, height: u32) -> Vec<u8> {
+    png_of(width, height, 2, |x, y| vec![x / 4, y / 4, (x + y) / 8])
+}
+
+/// A PNG of this size whose left side is transparent.
+pub fn veiled_png(width: u32, height: u32) -> Vec<u8> {
+    png_of(width, height, 6, |x, y| vec![x / 4, y / 4, (x + y) / 8, if x < width / 2 { 0 } else { 255 }])
+}
+
+fn png_of(width: u32, height: u32, color: u8, pixel: impl Fn(u32, u32) -> Vec<u32>) -> Vec<u8> {
     let mut lines = Vec::new();
     for y in 0..height {
         lines.push(0);
-        lines.extend(
-            (0..width).flat_map(|x| [x / 4, y / 4, (x + y) / 8]).map(|level| u8::try_from(level % 256).unwrap()),
-        );
+        lines.extend((0..width).flat_map(|x| pixel(x, y)).map(|level| u8::try_from(level % 256).unwrap()));
     }
     let mut header = [width.to_be_bytes(), height.to_be_bytes()].concat();
-    header.extend([8, 2, 0, 0, 0]);
+    header.extend([8, color, 0, 0, 0]);
     let chunks = [png_chunk(*b"IHDR", &header), png_chunk(*b"IDAT", &stored(&lines)), png_chunk(*b"IEND", &[])];
     [b"\x89PNG\r\n\x1a\n".as_slice(), &chunks.concat()].concat()
 }
@@ -61,7 +68,9 @@ pub fn animated_png(width: u32, height: u32) -> Vec<u8> {
         png_chunk(*b"fcTL", &[&sides, [0, 1, 0, 10, 0, 0].as_slice()].concat())
     };
     let (pixels, end) = rest.split_at(rest.len() - 12);
-    let second = [&2_u32.to_be_bytes(), &pixels[8..pixels.len() - 4]].concat();
+    let others = png_of(width, height, 2, |x, y| vec![255 - y % 256, x / 2, 128]);
+    let others = &others[33..others.len() - 12];
+    let second = [&2_u32.to_be_bytes(), &others[8..others.len() - 4]].concat();
     let animation = png_chunk(*b"acTL", &[2_u32, 0].map(u32::to_be_bytes).concat());
     [header, &animation, &control(0), pixels, &control(1), &png_chunk(*b"fdAT", &second), end].concat()
 }

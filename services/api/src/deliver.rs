@@ -283,6 +283,7 @@ pub(crate) fn thumbnail_disposition(content_type: &ContentType) -> String {
     let extension = match content_type.as_str() {
         "image/png" => "png",
         "image/webp" => "webp",
+        "image/avif" => "avif",
         "image/gif" => "gif",
         _ => "jpg",
     };

@@ -11,6 +11,7 @@ mod deliver;
 mod disposition;
 mod error;
 mod expect;
+mod formats;
 mod freeze;
 mod headers;
 mod hot;
@@ -20,6 +21,7 @@ mod listen;
 mod metrics;
 mod params;
 mod parts;
+mod premake;
 mod published;
 mod reads;
 mod receive;
@@ -42,7 +44,7 @@ use heliograph_matrix::{HomeserverConfig, Homeservers, ServerLists, SigningKey, 
 use heliograph_proto::{FederationService, ThumbnailService, UploadService};
 use heliograph_runtime::Health;
 use heliograph_strip::Kind;
-use heliograph_types::{Clock, ServerName};
+use heliograph_types::{Clock, ServerName, Sizes, ThumbnailFormat};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use config::ApiConfig;
@@ -67,6 +69,12 @@ pub struct Deps {
     pub redirects: RedirectsConfig,
     /// Whether media of other servers are fetched and kept.
     pub takes_in_remote_media: bool,
+    /// Which thumbnails there are; as the thumbnailer has it.
+    pub sizes: Sizes,
+    /// In what else than JPEG and PNG thumbnails are had, the best first.
+    pub formats: Vec<ThumbnailFormat>,
+    /// Whether thumbnails are made of each new picture before anybody asks.
+    pub premakes: bool,
     /// Whether URLs are previewed.
     pub previews: bool,
     /// With which other servers we have to do.

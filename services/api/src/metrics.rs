@@ -29,6 +29,11 @@ pub(crate) fn read_forgotten() {
     counter!("heliograph_remote_reads_forgotten_total").increment(1);
 }
 
+/// Thumbnails of a new picture are not made before somebody asks: there was no room.
+pub(crate) fn premake_dropped() {
+    counter!("heliograph_premake_dropped_total").increment(1);
+}
+
 /// A limit of the front struck.
 pub(crate) fn limited(limit: &'static str) {
     counter!("heliograph_api_limited_total", "limit" => limit).increment(1);

@@ -107,9 +107,9 @@ async fn receive(
             report(&*front.uploads, ticket, arrived_bytes).await?;
         }
     }
-    let (rest, stripped) = stripper.finish();
+    let (rest, outcome) = stripper.finish();
     stored.write_all(rest).await?;
-    stripped.count();
+    outcome.count();
     Ok(Received { writer: stored.writer, observed: stored.observer.finish() })
 }
 

@@ -23,15 +23,16 @@ use actix_web::{
 };
 use bytes::Bytes;
 use heliograph_blobs::{BlobStore, Key};
-use heliograph_catalog::{MediaRecord, thumbnail_key};
+use heliograph_catalog::MediaRecord;
 use heliograph_proto::Thumbnail;
-use heliograph_types::{FileName, Mxc, ThumbnailSpec, Timestamp};
+use heliograph_types::{FileName, Mxc, ThumbnailVariant, Timestamp};
 use url::Url;
 use wildmatch::WildMatch;
 
 use crate::{
     deliver, disposition,
     headers::{self, Caching},
+    http::thumbnail::stored_key,
     metrics,
     params::Query,
     server::Front,
@@ -252,13 +253,13 @@ pub(crate) async fn picture(
     front: &Front,
     request: &HttpRequest,
     wish: Wish,
-    (mxc, spec): (&Mxc, ThumbnailSpec),
+    (mxc, variant): (&Mxc, ThumbnailVariant),
     thumbnail: &Thumbnail,
 ) -> Option<HttpResponse> {
     if front.redirects.are_off() || deliver::is_current_picture(request, &thumbnail.image) {
         return None;
     }
-    let url = place_of_picture(front, request, wish, (mxc, spec), thumbnail).await?;
+    let url = place_of_picture(front, request, wish, (mxc, variant), thumbnail).await?;
     Some(answer(&url, front.redirects.fresh_seconds()))
 }
 
@@ -267,15 +268,15 @@ pub(crate) async fn place_of_picture(
     front: &Front,
     request: &HttpRequest,
     wish: Wish,
-    (mxc, spec): (&Mxc, ThumbnailSpec),
+    (mxc, variant): (&Mxc, ThumbnailVariant),
     Thumbnail { content_type, image }: &Thumbnail,
 ) -> Option<Url> {
     let disposition = deliver::thumbnail_disposition(content_type);
     let size_bytes = image.len() as u64;
     let what = Redirected {
         mxc,
-        part: Part::Thumbnail(spec),
-        key: find_stored(front, wish, (mxc, spec), size_bytes).await,
+        part: Part::Thumbnail(variant),
+        key: find_stored(front, wish, (mxc, variant), size_bytes).await,
         size_bytes,
         content_type: content_type.as_str(),
         disposition: &disposition,
@@ -284,12 +285,17 @@ pub(crate) async fn place_of_picture(
 }
 
 /// The key of a thumbnail, if the store is to be asked for it and has it.
-async fn find_stored(front: &Front, wish: Wish, (mxc, spec): (&Mxc, ThumbnailSpec), size_bytes: u64) -> Option<Key> {
+async fn find_stored(
+    front: &Front,
+    wish: Wish,
+    (mxc, variant): (&Mxc, ThumbnailVariant),
+    size_bytes: u64,
+) -> Option<Key> {
     let redirects = &front.redirects;
     if !redirects.config.sends_to_bucket() || redirects.refusal(wish, true, size_bytes).is_some() {
         return None;
     }
-    let key = thumbnail_key(mxc, &spec.stored_form()?);
+    let key = stored_key(front, mxc, variant)?;
     let stored_bytes = front.blobs.size_of(&key).await.ok()?;
     (stored_bytes == size_bytes).then_some(key)
 }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use heliograph_proto::{FetchThumbnail, Remake, Thumbnail};
-use heliograph_types::{ErrorCode, Failure, Mxc, ThumbnailMethod, ThumbnailSpec};
+use heliograph_types::{ErrorCode, Failure, Mxc, ThumbnailMethod, ThumbnailVariant};
 use url::Url;
 
 use crate::{
@@ -41,7 +41,7 @@ pub(crate) async fn find(
     front: &Front,
     mxc: &Mxc,
     asked: &Asked,
-    (spec, wait): (ThumbnailSpec, Duration),
+    (variant, wait): (ThumbnailVariant, Duration),
 ) -> Result<Source, ApiError> {
     let known = if front.is_ours(&mxc.server_name) {
         Some(download::find(front, mxc, asked, wait).await?)
@@ -52,7 +52,7 @@ pub(crate) async fn find(
         Some(Found::Stored(_)) => Ok(Source::Original),
         Some(Found::Arriving(media)) => download::await_copy(front, asked, media).await.map(|()| Source::Original),
         Some(Found::Elsewhere(base)) => Ok(Source::Elsewhere(base)),
-        None => ask(front, mxc, asked, (spec, wait)).await,
+        None => ask(front, mxc, asked, (variant, wait)).await,
     }
 }
 
@@ -61,7 +61,7 @@ pub(crate) async fn find_again(
     front: &Front,
     mxc: &Mxc,
     asked: &Asked,
-    what: (ThumbnailSpec, Duration),
+    what: (ThumbnailVariant, Duration),
 ) -> Result<Source, ApiError> {
     front.catalog.forget(mxc);
     find(front, mxc, asked, what).await
@@ -72,7 +72,7 @@ async fn ask(
     front: &Front,
     mxc: &Mxc,
     asked: &Asked,
-    (spec, wait): (ThumbnailSpec, Duration),
+    (variant, wait): (ThumbnailVariant, Duration),
 ) -> Result<Source, ApiError> {
     match front.catalog.find_now(mxc).await? {
         Some(record) if record.deleted.is_some() => return Err(Failure::not_found().into()),
@@ -80,7 +80,7 @@ async fn ask(
         Some(_) => return Ok(Source::Original),
         None => {}
     }
-    if let Some(thumbnail) = find_kept(front, mxc, spec).await {
+    if let Some(thumbnail) = find_kept(front, mxc, variant).await {
         return Ok(Source::Origin(thumbnail));
     }
     front.limits.fetch(&asked.caller).await?;
@@ -88,9 +88,9 @@ async fn ask(
         Err(error) if is_of(&error, &[ErrorCode::RemoteTooLarge]) => {}
         taken => return taken,
     }
-    match ask_origin(front, mxc, asked, spec).await {
+    match ask_origin(front, mxc, asked, variant).await {
         Ok(thumbnail) => {
-            keep(front, mxc, spec, &thumbnail).await;
+            keep(front, mxc, variant, &thumbnail).await;
             Ok(Source::Origin(thumbnail))
         }
         // Ours is the fault: the original would cost more.
@@ -98,7 +98,7 @@ async fn ask(
             Err(error)
         }
         Err(error) => {
-            tracing::debug!(%mxc, %spec, %error, "the origin's thumbnail is no good");
+            tracing::debug!(%mxc, %variant, %error, "the origin's thumbnail is no good");
             take_original(front, mxc, asked, wait, false).await
         }
     }
@@ -120,39 +120,42 @@ async fn take_original(
     Ok(Source::Original)
 }
 
-async fn ask_origin(front: &Front, mxc: &Mxc, asked: &Asked, spec: ThumbnailSpec) -> Result<Thumbnail, ApiError> {
+async fn ask_origin(front: &Front, mxc: &Mxc, asked: &Asked, variant: ThumbnailVariant) -> Result<Thumbnail, ApiError> {
+    let ThumbnailVariant { spec, format } = variant;
     // Few sizes are asked for: what is stored for all who ask alike.
-    let form = spec.stored_form().unwrap_or(spec.clamped());
+    let form = front.sizes.stored_form(spec).unwrap_or(front.sizes.clamped(spec));
     let question = FetchThumbnail { tenant: asked.tenant.clone(), mxc: mxc.clone(), spec: form };
     let image = front.federation.fetch_thumbnail(question).await?;
     // How many bytes it would be, nobody knew: the next one is refused if these were too many.
     drop(front.limits.fetch_bytes(&asked.caller, image.len() as u64).await);
     front.limits.render(&asked.caller).await?;
-    let thumbnail = front.thumbnails.remake(Remake { image, spec }).await?;
+    let thumbnail = front.thumbnails.remake(Remake { image, spec, format }).await?;
     metrics::delivered("origin", thumbnail.image.len() as u64);
     Ok(thumbnail)
 }
 
 /// A scaled one serves all who ask alike; whether a crop does, only who has seen the picture knows.
-fn key_of(mxc: &Mxc, spec: ThumbnailSpec) -> String {
-    let kept = match spec.method {
-        ThumbnailMethod::Scale => spec.stored_form().unwrap_or(spec.clamped()),
-        ThumbnailMethod::Crop => spec.clamped(),
+fn key_of(front: &Front, mxc: &Mxc, ThumbnailVariant { spec, format }: ThumbnailVariant) -> String {
+    let (sizes, clamped) = (&front.sizes, front.sizes.clamped(spec));
+    let spec = match spec.method {
+        ThumbnailMethod::Scale => sizes.stored_form(spec).unwrap_or(clamped),
+        ThumbnailMethod::Crop => clamped,
     };
+    let kept = ThumbnailVariant { spec, format };
     format!("remote-thumbnails/{}/{}/{kept}", mxc.server_name, mxc.media_id)
 }
 
-async fn find_kept(front: &Front, mxc: &Mxc, spec: ThumbnailSpec) -> Option<Thumbnail> {
-    let kept = front.state.find_cached(&key_of(mxc, spec)).await;
+async fn find_kept(front: &Front, mxc: &Mxc, variant: ThumbnailVariant) -> Option<Thumbnail> {
+    let kept = front.state.find_cached(&key_of(front, mxc, variant)).await;
     let image = kept.inspect_err(|error| tracing::debug!(%error, "no thumbnail is kept")).ok().flatten()?;
     let thumbnail = Thumbnail { content_type: picture_type(&image)?, image };
     metrics::delivered("kept", thumbnail.image.len() as u64);
     Some(thumbnail)
 }
 
-async fn keep(front: &Front, mxc: &Mxc, spec: ThumbnailSpec, thumbnail: &Thumbnail) {
+async fn keep(front: &Front, mxc: &Mxc, variant: ThumbnailVariant, thumbnail: &Thumbnail) {
     if thumbnail.image.len() <= MOST_KEPT_BYTES
-        && let Err(error) = front.state.cache(&key_of(mxc, spec), thumbnail.image.clone(), KEEP).await
+        && let Err(error) = front.state.cache(&key_of(front, mxc, variant), thumbnail.image.clone(), KEEP).await
     {
         tracing::debug!(%error, "a thumbnail is not kept");
     }

@@ -14,13 +14,13 @@ use heliograph_leases::State;
 use heliograph_matrix::{HomeserverConfig, Homeservers, ServerLists, SigningKey, TokenChecker};
 use heliograph_proto::{FederationService, ThumbnailService, UploadService};
 use heliograph_strip::Kind;
-use heliograph_types::{Clock, ServerName};
+use heliograph_types::{Clock, ServerName, Sizes, ThumbnailFormat};
 use tokio::sync::{Semaphore, broadcast::error::RecvError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ApiConfig, Deps, freeze::Freeze, hot::HotFiles, limits::Limits, listen, published::Published, reads::Reads,
-    redirect::Redirects, remote_keys::RemoteKeys, work::Work,
+    ApiConfig, Deps, freeze::Freeze, hot::HotFiles, limits::Limits, listen, premake::Premake, published::Published,
+    reads::Reads, redirect::Redirects, remote_keys::RemoteKeys, work::Work,
 };
 
 /// What all requests share.
@@ -34,6 +34,9 @@ pub(crate) struct Front {
     pub(crate) freeze: Freeze,
     pub(crate) redirects: Redirects,
     pub(crate) takes_in_remote_media: bool,
+    pub(crate) sizes: Sizes,
+    pub(crate) formats: Vec<ThumbnailFormat>,
+    pub(crate) premake: Premake,
     pub(crate) previews: bool,
     pub(crate) servers: ServerLists,
     pub(crate) reads: Arc<Reads>,
@@ -126,6 +129,9 @@ pub(crate) fn build_front(config: ApiConfig, deps: Deps) -> Result<Front, String
         freeze: Freeze::new(&config),
         redirects: Redirects::new(deps.redirects, &deps.blobs)?,
         takes_in_remote_media: deps.takes_in_remote_media,
+        sizes: deps.sizes,
+        formats: deps.formats,
+        premake: Premake::new(deps.premakes),
         previews: deps.previews,
         servers: deps.servers,
         limits: Arc::new(Limits::new(deps.limits, State::clone(&deps.state))),

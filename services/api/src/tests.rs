@@ -6,13 +6,19 @@ use std::time::Duration;
 
 use actix_web::{
     App,
-    http::{StatusCode, header::AUTHORIZATION},
+    http::{
+        StatusCode,
+        header::{ACCEPT, AUTHORIZATION, VARY},
+    },
     middleware::from_fn,
     test::{self, TestRequest},
     web::Data,
 };
 use heliograph_matrix::SignedRequest;
-use heliograph_types::{ErrorCode, Failure, ServerName, ThumbnailMethod, ThumbnailSpec};
+use heliograph_types::{
+    ErrorCode, Failure, ServerName, Sizes,
+    ThumbnailFormat::{Avif, WebP},
+};
 use serde_json::{Value, json};
 
 use self::fakes::{House, remote_key};
@@ -23,6 +29,7 @@ struct Answer {
     status: StatusCode,
     errcode: Option<String>,
     body: Vec<u8>,
+    vary: Vec<String>,
 }
 
 async fn ask(house: &House, request: TestRequest) -> Answer {
@@ -33,10 +40,11 @@ async fn ask(house: &House, request: TestRequest) -> Answer {
     let app = test::init_service(app).await;
     let response = test::call_service(&app, request.to_request()).await;
     let status = response.status();
+    let vary = response.headers().get_all(VARY).map(|value| value.to_str().unwrap().to_owned()).collect();
     let body = test::read_body(response).await.to_vec();
     let json: Option<Value> = serde_json::from_slice(&body).ok();
     let errcode = json.and_then(|json| json["errcode"].as_str().map(str::to_owned));
-    Answer { status, errcode, body }
+    Answer { status, errcode, body, vary }
 }
 
 async fn expect(house: &House, request: TestRequest, status: u16, errcode: &str) {
@@ -152,13 +160,69 @@ async fn without_room_to_look_for_a_key_the_server_is_told_to_come_again() {
 #[actix_web::test]
 async fn a_thumbnail_that_is_stored_costs_no_call() {
     let house = House::new().await.failing(Failure::internal("must not be asked"));
-    let stored = ThumbnailSpec { width: 96, height: 96, method: ThumbnailMethod::Crop, animated: false };
-    house.thumbnail("mxc://ours.example/here", stored).await;
+    for stored in ["96x96-crop", "96x96-crop-animated"] {
+        house.thumbnail("mxc://ours.example/here", stored.parse().unwrap()).await;
+    }
 
     for size in ["width=96&height=96", "width=90&height=90", "width=96&height=96&animated=true"] {
         let path = format!("/_matrix/client/v1/media/thumbnail/ours.example/here?method=crop&{size}");
         assert_eq!(ask(&house, get(&path, "alice")).await.status, StatusCode::OK, "{size}");
     }
+}
+
+/// What a stored thumbnail that is answered says that it is, and the `Vary` headers.
+async fn thumbnail(house: &House, query: &str, accept: &[&str]) -> (String, Vec<String>) {
+    let mut request = get(&format!("/_matrix/client/v1/media/thumbnail/ours.example/here?{query}"), "alice");
+    for accept in accept {
+        request = request.append_header((ACCEPT, *accept));
+    }
+    let Answer { status, body, vary, .. } = ask(house, request).await;
+    assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&body));
+    (String::from_utf8_lossy(&body).split_once("IHDR").unwrap().1.to_owned(), vary)
+}
+
+#[actix_web::test]
+async fn a_thumbnail_is_in_the_best_format_that_the_client_names() {
+    let house = House::new().await.offering(&[Avif, WebP]);
+    for stored in ["96x96-crop", "96x96-crop.webp", "96x96-crop.avif"] {
+        house.thumbnail("mxc://ours.example/here", stored.parse().unwrap()).await;
+    }
+
+    for (accept, expected) in [
+        (&["image/avif,image/webp,*/*;q=0.8"][..], "96x96-crop.avif"),
+        (&["image/webp", "image/avif;q=0.1"], "96x96-crop.avif"),
+        (&["image/webp,image/avif;q=0"], "96x96-crop.webp"),
+        (&["image/*,*/*"], "96x96-crop"),
+        (&[], "96x96-crop"),
+    ] {
+        let (thumbnail, vary) = thumbnail(&house, "width=96&height=96&method=crop", accept).await;
+
+        assert_eq!(thumbnail, expected, "{accept:?}");
+        assert!(vary.contains(&"Accept".to_owned()) && vary.contains(&"Authorization".to_owned()), "{vary:?}");
+    }
+}
+
+#[actix_web::test]
+async fn without_the_setting_all_get_the_usual_format() {
+    let house = House::new().await;
+    for stored in ["96x96-crop", "96x96-crop.webp"] {
+        house.thumbnail("mxc://ours.example/here", stored.parse().unwrap()).await;
+    }
+
+    let (thumbnail, vary) = thumbnail(&house, "width=96&height=96&method=crop", &["image/webp"]).await;
+
+    assert_eq!((thumbnail.as_str(), vary), ("96x96-crop", vec!["Authorization".to_owned()]));
+}
+
+#[actix_web::test]
+async fn stored_thumbnails_are_looked_up_by_the_sizes_that_are_set() {
+    let dynamic = House::new().await.sized(Sizes { dynamic: true, ..Sizes::default() });
+    dynamic.thumbnail("mxc://ours.example/here", "77x55-crop".parse().unwrap()).await;
+    let still = House::new().await.sized(Sizes { animated: false, ..Sizes::default() });
+    still.thumbnail("mxc://ours.example/here", "96x96-crop".parse().unwrap()).await;
+
+    assert_eq!(thumbnail(&dynamic, "width=77&height=55&method=crop", &[]).await.0, "77x55-crop");
+    assert_eq!(thumbnail(&still, "width=90&height=90&method=crop&animated=true", &[]).await.0, "96x96-crop");
 }
 
 #[actix_web::test]

@@ -4,10 +4,10 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         Method as ActixMethod,
-        header::{IF_NONE_MATCH, IF_RANGE, RANGE},
+        header::{ACCEPT, IF_NONE_MATCH, IF_RANGE, RANGE},
     },
 };
-use heliograph_runtime::{Wanted, wanted_range};
+use heliograph_runtime::{Wanted, names_media_type, wanted_range};
 use reqwest::{
     Response, StatusCode,
     header::{self, HeaderMap, HeaderValue},
@@ -86,7 +86,11 @@ fn key(request: &HttpRequest) -> Key {
     let mut parts = vec![part("kind"), part("server_name"), part("media_id"), part("file_name")];
     let query = request.uri().query().unwrap_or_default();
     let first = |name: &str| query.split('&').find(|pair| pair.split('=').next() == Some(name)).unwrap_or_default();
+    let accept = || request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
     if part("kind") == "thumbnail" {
+        // Whoever names these may get another file than who does not (MSC4011).
+        let named = ["image/avif", "image/webp"].map(|format| names_media_type(accept(), format));
+        parts.extend(named.map(|is_named| if is_named { "named" } else { "" }));
         parts.extend(["width", "height", "method", "animated", "org.matrix.msc2705.animated"].map(first));
     }
     Key::of(&parts)

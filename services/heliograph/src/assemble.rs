@@ -86,7 +86,7 @@ async fn serve(settings: Settings, life: Life, metrics: Metrics) -> anyhow::Resu
         serve_calls(&parts.life, calls, Routes::new(GrpcFetchPeerServer::new(Arc::clone(&federation) as _)));
     }
     let services =
-        Services { thumbnails: services::build_thumbnails(&parts), federation, uploads: Arc::clone(&uploads) };
+        Services { thumbnails: services::build_thumbnails(&parts)?, federation, uploads: Arc::clone(&uploads) };
     let listen = serve_api(&parts, identity, services, listener)?;
     if let Some(development) = development {
         greet(&development, &parts, &*uploads, listen).await;
@@ -130,7 +130,7 @@ async fn behind(settings: Settings, role: Role, life: Life, metrics: Metrics) ->
     let parts = Parts::open(Arc::new(settings), &folder, life, metrics).await?;
     let routes = match role {
         Role::Uploads => Routes::new(GrpcUploadServer::new(services::build_uploads(&parts))),
-        Role::Thumbnails => Routes::new(GrpcThumbnailServer::new(services::build_thumbnails(&parts))),
+        Role::Thumbnails => Routes::new(GrpcThumbnailServer::new(services::build_thumbnails(&parts)?)),
         Role::Serve | Role::Api | Role::Edge | Role::Federation => {
             let tenants = identity::load_tenants(&parts.settings)?;
             let uploads = links::link_uploads(&parts.settings.cluster, &parts.life)?;
@@ -169,6 +169,9 @@ fn serve_api(
         limits: parts.settings.limits.clone(),
         redirects: parts.settings.redirects.clone(),
         takes_in_remote_media: parts.settings.federation.remote_media == RemoteMediaMode::Fetch,
+        sizes: parts.settings.thumbnails.sizes(),
+        formats: parts.settings.thumbnails.formats.clone(),
+        premakes: !parts.settings.thumbnails.premade.is_empty(),
         previews: parts.settings.previews.enabled,
         servers: ServerLists::new(&parts.settings.federation),
         write_reads_every: parts.settings.remote_copies.write_reads_every,

@@ -1,9 +1,11 @@
 //! The command line.
 
-use std::{fmt, path::PathBuf};
+use std::{ffi::OsString, fmt, path::PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use heliograph_jail::Policy;
 use heliograph_matrix::{KeyFileFormat, KeyId};
+use heliograph_thumbnailer::HELPER_COMMAND;
 
 use crate::keys::parse_id;
 
@@ -58,12 +60,29 @@ pub(crate) enum Command {
     },
     /// Runs a point of presence, near its users and far from all the others.
     Edge,
+    /// Works on pictures, with nothing else left to it. Started by the thumbnailer, not by people.
+    #[command(hide = true)]
+    RenderWorker {
+        /// What is taken from it.
+        policy: Policy,
+    },
     /// Makes and shows the keys that sign our requests to other servers.
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Shows and checks settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Enters a jail, and becomes a program that works on a file of a stranger. For the thumbnailer.
+    #[command(name = HELPER_COMMAND, hide = true)]
+    BecomeHelper {
+        /// What is taken from it.
+        policy: Policy,
+        /// The program.
+        program: PathBuf,
+        /// Its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 #[derive(Debug, Clone, Subcommand)]

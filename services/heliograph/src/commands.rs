@@ -3,8 +3,10 @@
 
 use std::{env, fs, path::Path, process::ExitCode};
 
+use heliograph_jail::become_helper;
 use heliograph_runtime::Ended;
 use heliograph_settings::Problems;
+use heliograph_thumbnailer::{Policy, work_in_jail};
 
 use crate::{
     assemble,
@@ -26,6 +28,10 @@ pub(crate) fn execute(cli: &Cli) -> Result<ExitCode, Failed> {
         Command::Doctor { json, print_bucket_rules } => return doctor(file, *json, *print_bucket_rules),
         Command::Health { role } => return health(file, *role),
         Command::Keys(command) => return keys(file, command),
+        Command::BecomeHelper { policy, program, arguments } => {
+            match become_helper(policy, program, arguments.iter().cloned()).map_err(anyhow::Error::from)? {}
+        }
+        Command::RenderWorker { policy } => return work_on_pictures(policy),
         Command::Serve => Role::Serve,
         Command::Api => Role::Api,
         Command::Uploads => Role::Uploads,
@@ -43,6 +49,11 @@ fn run_role(settings: Settings, role: Role) -> Result<ExitCode, Failed> {
         // Has been logged when it happened.
         Ended::Failed(_) => Ok(ExitCode::FAILURE),
     }
+}
+
+fn work_on_pictures(policy: &Policy) -> Result<ExitCode, Failed> {
+    work_in_jail(policy).map_err(anyhow::Error::from)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stdout, reason = "what was asked for")]

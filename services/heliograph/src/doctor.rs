@@ -13,6 +13,7 @@ mod state;
 use std::{future::Future, io, path::Path, process::ExitCode, time::Duration};
 
 use heliograph_blobs::{Needs, StorageConfig, try_store};
+use heliograph_thumbnailer::try_helpers;
 use heliograph_types::{Finding, Trial};
 use tokio::{
     runtime::Handle,
@@ -90,6 +91,8 @@ fn patients(settings: &Settings) -> Vec<Patient> {
     patients.push(files::patient(settings));
     patients.push(state::patient(settings));
     patients.extend(homeserver::patients(settings));
+    let helpers = try_helpers(&settings.thumbnails);
+    patients.extend((!helpers.is_empty()).then(|| Patient::new("helpers", "", helpers)));
     patients.extend(roles::patient(&settings.cluster));
     patients
 }

@@ -11,6 +11,7 @@ mod doctor;
 mod failure;
 mod health;
 mod keys;
+mod render_worker;
 mod settings;
 
 use std::process::ExitCode;

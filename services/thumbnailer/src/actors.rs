@@ -1,3 +1,3 @@
 //! The actors of this service.
 
-pub(crate) mod worker;
+pub(crate) mod pool;

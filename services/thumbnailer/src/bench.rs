@@ -1,56 +1,64 @@
 //! Where pictures are worked on.
 
-use actix::Addr;
-use async_trait::async_trait;
-use bytes::Bytes;
-use heliograph_imaging::{Done, Header, Job, Rules, work};
+pub(crate) mod admission;
+mod budget;
+mod processes;
+#[cfg(test)]
+pub(crate) mod threads;
+pub(crate) mod wire;
 
-use crate::{
-    actors::worker::{RenderWorker, Task, WorkOn, start_pool},
-    error::Refusal,
-};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use heliograph_imaging::{Cost, Done, Header, Job, Rules, Source};
+use heliograph_jail::Mapping;
+
+pub(crate) use self::{budget::address_space, processes::Processes};
+use crate::{error::Refusal, file::PictureFile, flights::Flight};
 
 /// Works on pictures; tests put their own in its place.
 #[async_trait]
 pub(crate) trait Bench: Send + Sync + 'static {
     /// Looks at the header of a file.
-    async fn look(&self, file: &Bytes, rules: &Rules) -> Result<Header, Refusal>;
+    async fn look(&self, file: &PictureFile, rules: &Rules, flown: &Flown) -> Result<Header, Refusal>;
 
-    /// Does a job. Not begun if `is_awaited` says no when its turn comes.
-    async fn work(&self, file: &Bytes, job: Job, is_awaited: IsAwaited) -> Result<Done, Refusal>;
+    /// Does a job that costs so much. Not begun if nobody waits for it when its turn comes.
+    async fn work(&self, file: &PictureFile, job: Job, cost: Cost, flown: &Flown) -> Result<Done, Refusal>;
 }
 
-/// Whether anybody still waits.
-pub(crate) type IsAwaited = Box<dyn Fn() -> bool + Send>;
+/// Who waits for a picture.
+pub(crate) type Flown = Arc<dyn Awaited>;
 
-/// Threads of this process.
-pub(crate) struct Threads(Addr<RenderWorker>);
+/// Something that somebody waits for, or nobody any more.
+#[async_trait]
+pub(crate) trait Awaited: Send + Sync + 'static {
+    /// Whether somebody waits now.
+    fn is_awaited(&self) -> bool;
 
-impl Threads {
-    /// Starts so many. Needs a running actix system.
-    pub(crate) fn start(threads: usize) -> Self {
-        Self(start_pool(threads))
-    }
-
-    /// Has a task done by one of them.
-    pub(crate) async fn hand_over<T: Send + 'static>(
-        &self,
-        is_awaited: IsAwaited,
-        task: Task<T>,
-    ) -> Result<T, Refusal> {
-        self.0.send(WorkOn { task, is_awaited }).await.unwrap_or(Err(Refusal::Closed))
-    }
+    /// Until nobody waits any more.
+    async fn abandoned(&self);
 }
 
 #[async_trait]
-impl Bench for Threads {
-    async fn look(&self, file: &Bytes, rules: &Rules) -> Result<Header, Refusal> {
-        let (file, rules) = (file.clone(), *rules);
-        self.hand_over(Box::new(|| true), Box::new(move |_| Header::read(&file, &rules))).await
+impl<V: Send + Sync + 'static> Awaited for Flight<V> {
+    fn is_awaited(&self) -> bool {
+        Self::is_awaited(self)
     }
 
-    async fn work(&self, file: &Bytes, job: Job, is_awaited: IsAwaited) -> Result<Done, Refusal> {
-        let file = file.clone();
-        self.hand_over(is_awaited, Box::new(move |scratch| work(scratch, &file, &job))).await
+    async fn abandoned(&self) {
+        Self::abandoned(self).await;
+    }
+}
+
+/// A file in memory, as pictures are read from.
+pub(crate) struct Mapped<'a>(pub(crate) &'a Mapping);
+
+impl Source for Mapped<'_> {
+    fn bytes(&self) -> &[u8] {
+        self.0.bytes()
+    }
+
+    fn release_before(&self, at: usize) {
+        self.0.release_before(at);
     }
 }

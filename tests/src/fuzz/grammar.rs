@@ -85,7 +85,7 @@ impl Grammar {
             "{media_id}" => self.dice.pick(&OWN_MEDIA),
             "{file_name}" => self.dice.pick(&words::FILE_NAMES),
             "{user_id}" => self.dice.pick(&words::USER_IDS),
-            "{spec}" => self.dice.pick(&words::SPECS),
+            "{variant}" => self.dice.pick(&words::VARIANTS),
             other => return other.to_owned(),
         };
         self.stretch(word)

@@ -101,8 +101,17 @@ pub(crate) const FILE_NAMES: [&str; 24] = [
 ];
 
 /// Thumbnails, as paths of our own name them.
-pub(crate) const SPECS: [&str; 8] =
-    ["96x96-crop", "640x480-scale", "1x1-crop-animated", "0x0-crop", "4294967296x1-scale", "x-", "%2e%2e", ""];
+pub(crate) const VARIANTS: [&str; 9] = [
+    "96x96-crop",
+    "96x96-crop.webp",
+    "640x480-scale",
+    "1x1-crop-animated",
+    "0x0-crop",
+    "4294967296x1-scale",
+    "x-",
+    "%2e%2e",
+    "",
+];
 
 /// User ids.
 pub(crate) const USER_IDS: [&str; 14] = [

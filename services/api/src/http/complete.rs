@@ -32,5 +32,7 @@ pub(crate) async fn handle(Call { front, request, body }: Call<'_>, requester: R
     // Once begun, it ends, even if the client leaves.
     let uploads = Arc::clone(&front.uploads);
     front.work.run_to_the_end(async move { uploads.complete(complete).await }).await?;
+    // What it is, only its record says: the thumbnailer looks.
+    front.premake.tell(front, &mxc);
     Ok(HttpResponse::Ok().json(json!({ "content_uri": mxc.to_string() })))
 }

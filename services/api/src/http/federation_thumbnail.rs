@@ -20,7 +20,9 @@ pub(crate) async fn handle(Call { front, request, .. }: Call<'_>, signer: Signer
     let mxc = params::signed_mxc(request, &signer)?;
     let (spec, _) = thumbnail::spec(front, request)?;
     let thumbnail = find(front, request, signer).await?;
-    if let Some(url) = redirect::place_of_picture(front, request, Wish::of_server(), (&mxc, spec), &thumbnail).await {
+    if let Some(url) =
+        redirect::place_of_picture(front, request, Wish::of_server(), (&mxc, spec.into()), &thumbnail).await
+    {
         return Ok(multipart::location(request, &url));
     }
     let Thumbnail { content_type, image } = thumbnail;
@@ -36,5 +38,5 @@ pub(crate) async fn find(front: &Front, request: &HttpRequest, signer: Signer) -
     front.limits.signed(&signer.origin).await?;
     let record = download::local(front, &mxc, wait).await?;
     download::check_wanted(front, &record, false)?;
-    thumbnail::stored_or_rendered(front, &Caller::Origin(signer.origin), mxc, spec).await
+    thumbnail::stored_or_rendered(front, &Caller::Origin(signer.origin), mxc, spec.into()).await
 }

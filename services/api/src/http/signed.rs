@@ -1,6 +1,6 @@
 //! `GET /_heliograph/media/{serverName}/{mediaId}[/{fileName}]?expires=…&signature=…`
 //!
-//! `GET /_heliograph/thumbnail/{serverName}/{mediaId}/{spec}?expires=…&signature=…`
+//! `GET /_heliograph/thumbnail/{serverName}/{mediaId}/{variant}?expires=…&signature=…`
 //!
 //! Where redirects lead (`redirects.to`). Whoever has such a URL may have the medium until then,
 //! without a token, and whatever `Authorization` says. The record is looked at each time: what is
@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use heliograph_catalog::MediaRecord;
-use heliograph_types::{ErrorCode, Failure, FileName, Mxc, ThumbnailSpec, Timestamp};
+use heliograph_types::{ErrorCode, Failure, FileName, Mxc, ThumbnailVariant, Timestamp};
 
 use crate::{
     address, deliver,
@@ -33,11 +33,11 @@ pub(crate) async fn handle_media(Call { front, request, .. }: Call<'_>) -> Outco
 
 pub(crate) async fn handle_thumbnail(Call { front, request, .. }: Call<'_>) -> Outcome {
     let mxc = params::mxc(request)?;
-    let spec: ThumbnailSpec = params::segment(request, "spec")?;
-    let caching = admit(front, &Query::of(request), &redirect::thumbnail_path(&mxc, spec))?;
+    let variant: ThumbnailVariant = params::segment(request, "variant")?;
+    let caching = admit(front, &Query::of(request), &redirect::thumbnail_path(&mxc, variant))?;
     get(front, &mxc).await?;
     let caller = Caller::Address(address::of(front, request));
-    let thumbnail = thumbnail::stored_or_rendered(front, &caller, mxc, spec).await?;
+    let thumbnail = thumbnail::stored_or_rendered(front, &caller, mxc, variant).await?;
     Ok(deliver::picture(request, &thumbnail.content_type, thumbnail.image, caching))
 }
 

@@ -6,14 +6,16 @@
 use std::time::Duration;
 
 use actix_web::HttpRequest;
+use heliograph_blobs::Key;
 use heliograph_catalog::thumbnail_key;
 use heliograph_matrix::Requester;
 use heliograph_proto::{Render, Thumbnail};
-use heliograph_types::{ContentType, ErrorCode, Mxc, ThumbnailMethod, ThumbnailSpec};
+use heliograph_types::{ContentType, ErrorCode, Mxc, ThumbnailMethod, ThumbnailSpec, ThumbnailVariant};
 
 use crate::{
     deliver,
     error::ApiError,
+    formats,
     http::download::{self, Asked},
     limits::Caller,
     params::{self, Query},
@@ -36,7 +38,18 @@ pub(crate) async fn handle_legacy(Call { front, request, .. }: Call<'_>) -> Outc
 async fn respond(front: &Front, request: &HttpRequest, asked: Asked) -> Outcome {
     let mxc = params::mxc(request)?;
     let (spec, wait) = spec(front, request)?;
-    let mut source = remote_thumbnail::find(front, &mxc, &asked, (spec, wait)).await?;
+    let variant = ThumbnailVariant { spec, format: formats::negotiate(front, request) };
+    let answer = find_and_send(front, request, asked, (mxc, variant, wait)).await?;
+    Ok(formats::tell_caches(front, answer))
+}
+
+async fn find_and_send(
+    front: &Front,
+    request: &HttpRequest,
+    asked: Asked,
+    (mxc, variant, wait): (Mxc, ThumbnailVariant, Duration),
+) -> Outcome {
+    let mut source = remote_thumbnail::find(front, &mxc, &asked, (variant, wait)).await?;
     let mut may_try_again = !front.is_ours(&mxc.server_name);
     let thumbnail = loop {
         match source {
@@ -44,17 +57,17 @@ async fn respond(front: &Front, request: &HttpRequest, asked: Asked) -> Outcome 
             Source::Origin(Thumbnail { content_type, image }) => {
                 return Ok(deliver::picture(request, &content_type, image, asked.caching));
             }
-            Source::Elsewhere(base) => return redirect::to_origin(&base, &mxc, &Wanted::Thumbnail(spec), wait),
+            Source::Elsewhere(base) => return redirect::to_origin(&base, &mxc, &Wanted::Thumbnail(variant.spec), wait),
         }
-        match stored_or_rendered(front, &asked.caller, mxc.clone(), spec).await {
+        match stored_or_rendered(front, &asked.caller, mxc.clone(), variant).await {
             Err(error) if may_try_again && error.is_not_found() => {
-                source = remote_thumbnail::find_again(front, &mxc, &asked, (spec, wait)).await?;
+                source = remote_thumbnail::find_again(front, &mxc, &asked, (variant, wait)).await?;
                 may_try_again = false;
             }
             thumbnail => break thumbnail?,
         }
     };
-    if let Some(redirect) = redirect::picture(front, request, asked.wish, (&mxc, spec), &thumbnail).await {
+    if let Some(redirect) = redirect::picture(front, request, asked.wish, (&mxc, variant), &thumbnail).await {
         return Ok(redirect);
     }
     Ok(deliver::picture(request, &thumbnail.content_type, thumbnail.image, asked.caching))
@@ -80,21 +93,45 @@ pub(crate) async fn stored_or_rendered(
     front: &Front,
     caller: &Caller,
     mxc: Mxc,
-    spec: ThumbnailSpec,
+    variant: ThumbnailVariant,
 ) -> Result<Thumbnail, ApiError> {
     // A larger one is not kept in memory, and is left to the thumbnailer as one that is missing.
-    if let Some(form) = spec.stored_form()
-        && let key = thumbnail_key(&mxc, &form)
+    if let Some(key) = stored_key(front, &mxc, variant)
         && let Ok(Some((_, image))) = deliver::find_small(front, &key, front.config.hot_file_bytes.as_u64()).await
         && let Some(content_type) = picture_type(&image)
     {
         return Ok(Thumbnail { content_type, image });
     }
     front.limits.render(caller).await?;
-    Ok(front.thumbnails.render(Render { mxc, spec }).await?)
+    let ThumbnailVariant { spec, format } = variant;
+    Ok(front.thumbnails.render(Render { mxc, spec, format }).await?)
+}
+
+/// Where a thumbnail is, if it is stored.
+pub(crate) fn stored_key(front: &Front, mxc: &Mxc, ThumbnailVariant { spec, format }: ThumbnailVariant) -> Option<Key> {
+    Some(thumbnail_key(mxc, ThumbnailVariant { spec: front.sizes.stored_form(spec)?, format }))
 }
 
 /// Thumbnails are stored without their type: their first bytes tell it.
 pub(crate) fn picture_type(image: &[u8]) -> Option<ContentType> {
     infer::get(image).and_then(|kind| kind.mime_type().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_thumbnail_is_known_by_its_first_bytes() {
+        for (image, expected) in [
+            (&b"\xff\xd8\xff\xe0"[..], Some("image/jpeg")),
+            (b"\x89PNG\r\n\x1a\n", Some("image/png")),
+            (b"RIFF\x04\0\0\0WEBPVP8 ", Some("image/webp")),
+            (b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miafMA1B\0\0\0\0", Some("image/avif")),
+            (b"<svg>", None),
+        ] {
+            let found = picture_type(image);
+            assert_eq!(found.as_ref().map(ContentType::as_str), expected, "{image:?}");
+        }
+    }
 }

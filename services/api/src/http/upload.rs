@@ -39,9 +39,17 @@ pub(crate) async fn store(
     front.limits.upload(&caller).await?;
     let store = front.config.upload_store.clone();
     let begin = Begin { target, uploader: Some(requester.user_id), declared_bytes, store };
+    let is_new_picture = front.premake.is_about(&described.content_type);
     let mxc = receive::upload(front, &caller, begin, described, body).await?;
-    let answer = if blurhash { look_at(front, &mxc).await } else { json!({}) };
-    Ok((mxc, answer))
+    if blurhash {
+        // Whatever is made of each new picture comes out of the same look.
+        let answer = look_at(front, &mxc).await;
+        return Ok((mxc, answer));
+    }
+    if is_new_picture {
+        front.premake.tell(front, &mxc);
+    }
+    Ok((mxc, json!({})))
 }
 
 /// The blurhash of a picture (MSC2448). What cannot be looked at has none.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use heliograph_blobs::BlobError;
-use heliograph_types::{FileName, Mxc, Secret, ThumbnailSpec};
+use heliograph_types::{FileName, Mxc, Secret, ThumbnailVariant};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::hmac;
 use url::Url;
@@ -62,7 +62,7 @@ pub(super) fn below(base: &Url, target: &str) -> Option<Url> {
 fn path_of(what: &Redirected<'_>) -> String {
     match what.part {
         Part::File(name) => media_path(what.mxc, name),
-        Part::Thumbnail(spec) => thumbnail_path(what.mxc, spec),
+        Part::Thumbnail(variant) => thumbnail_path(what.mxc, variant),
     }
 }
 
@@ -73,8 +73,8 @@ pub(crate) fn media_path(mxc: &Mxc, name: Option<&FileName>) -> String {
 }
 
 /// The path of a thumbnail, as it is signed.
-pub(crate) fn thumbnail_path(mxc: &Mxc, spec: ThumbnailSpec) -> String {
-    format!("/_heliograph/thumbnail/{}/{spec}", encoded(mxc))
+pub(crate) fn thumbnail_path(mxc: &Mxc, variant: ThumbnailVariant) -> String {
+    format!("/_heliograph/thumbnail/{}/{variant}", encoded(mxc))
 }
 
 fn encoded(Mxc { server_name, media_id }: &Mxc) -> String {
@@ -158,6 +158,8 @@ mod tests {
         assert!(!signer.is_ours(&media_path(&a, name.as_ref()), 1000, &signature));
         assert!(!signer.is_ours(&media_path(&a, None), 1001, &signature));
         assert!(!signer.is_ours(&thumbnail_path(&a, "9x9-crop".parse().unwrap()), 1000, &signature));
+        let in_webp = thumbnail_path(&a, "9x9-crop.webp".parse().unwrap());
+        assert_eq!(in_webp, "/_heliograph/thumbnail/a.example/a/9x9-crop.webp");
         for wrong in ["", "A", "=", &signature[1..], &format!("{signature}A")] {
             assert!(!signer.is_ours(&media_path(&a, None), 1000, wrong), "{wrong}");
         }

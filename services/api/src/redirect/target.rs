@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use heliograph_blobs::{BlobError, Key};
-use heliograph_types::{FileName, Mxc, ThumbnailSpec, Timestamp};
+use heliograph_types::{FileName, Mxc, ThumbnailVariant, Timestamp};
 use url::Url;
 
 /// Who asks.
@@ -32,7 +32,7 @@ pub(super) enum Part<'a> {
     /// All of it, by another name if there is one.
     File(Option<&'a FileName>),
     /// A thumbnail.
-    Thumbnail(ThumbnailSpec),
+    Thumbnail(ThumbnailVariant),
 }
 
 /// What somebody is sent to.

@@ -68,7 +68,7 @@ routes! {
     Get Anyone http::signed::handle_media, Always, "our own, with `redirects.secret`; by signature":
         "/_heliograph/media/{server_name}/{media_id}[/{file_name}]";
     Get Anyone http::signed::handle_thumbnail, Always, "our own, with `redirects.secret`; by signature":
-        "/_heliograph/thumbnail/{server_name}/{media_id}/{spec}";
+        "/_heliograph/thumbnail/{server_name}/{media_id}/{variant}";
 
     // --- other servers ---
     Get Server http::federation_download::handle, Always, "Server-Server API 1.11, MSC3916":

@@ -13,11 +13,13 @@ use heliograph_matrix::{
 };
 use heliograph_proto::{
     Begin, Block, Commit, Complete, Describe, Description, FederationService, Fetch, FetchThumbnail, FindKey, FoundKey,
-    ListUploads, Moderate, Presign, Preview, Remake, RemoteMedia, Render, Reservation, Reserve, Thumbnail,
+    ListUploads, Moderate, Prepare, Presign, Preview, Remake, RemoteMedia, Render, Reservation, Reserve, Thumbnail,
     ThumbnailService, Ticket, UploadService, Uploads, Usage,
 };
 use heliograph_runtime::{Health, Metrics, Readiness};
-use heliograph_types::{Clock, ContentType, Failure, ServerName, SystemClock, ThumbnailSpec, Timestamp, UserId};
+use heliograph_types::{
+    Clock, ContentType, Failure, ServerName, Sizes, SystemClock, ThumbnailFormat, ThumbnailVariant, Timestamp, UserId,
+};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -65,6 +67,9 @@ impl House {
             limits: LimitsConfig::default(),
             redirects: RedirectsConfig::default(),
             takes_in_remote_media: true,
+            sizes: Sizes::default(),
+            formats: vec![],
+            premakes: false,
             previews: false,
             servers: ServerLists::default(),
             write_reads_every: Duration::from_mins(1),
@@ -94,6 +99,18 @@ impl House {
     /// The same with a fetcher that fails so.
     pub(super) fn failing(mut self, failure: Failure) -> Self {
         self.deps.federation = Arc::new(Others { failure: Some(failure) });
+        self
+    }
+
+    /// The same with thumbnails in these formats, the best first.
+    pub(super) fn offering(mut self, formats: &[ThumbnailFormat]) -> Self {
+        self.deps.formats = formats.to_vec();
+        self
+    }
+
+    /// The same with these sizes.
+    pub(super) fn sized(mut self, sizes: Sizes) -> Self {
+        self.deps.sizes = sizes;
         self
     }
 
@@ -139,10 +156,10 @@ impl House {
         self.catalog.find(&mxc).await.unwrap().expect("it is remembered");
     }
 
-    /// Stores something like a picture as a thumbnail that was made before.
-    pub(super) async fn thumbnail(&self, mxc: &str, spec: ThumbnailSpec) {
-        let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".as_slice();
-        self.deps.blobs.put(&thumbnail_key(&mxc.parse().unwrap(), &spec), png.into()).await.unwrap();
+    /// Stores something like a picture as a thumbnail that was made before; it ends with what it is.
+    pub(super) async fn thumbnail(&self, mxc: &str, variant: ThumbnailVariant) {
+        let png = [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".as_slice(), variant.to_string().as_bytes()].concat();
+        self.deps.blobs.put(&thumbnail_key(&mxc.parse().unwrap(), variant), png.into()).await.unwrap();
     }
 
     pub(super) async fn reserve(&self, mxc: &str) {
@@ -250,6 +267,10 @@ impl ThumbnailService for Others {
     }
 
     async fn describe(&self, _: Describe) -> Result<Description, Failure> {
+        self.fail()
+    }
+
+    async fn prepare(&self, _: Prepare) -> Result<(), Failure> {
         self.fail()
     }
 }

@@ -7,12 +7,14 @@ use heliograph_federation_fetcher::{ClusterDeps, FederationFetcher, PreviewsDeps
 use heliograph_leases::State;
 use heliograph_matrix::{FederationConfig, GuardedClient, PreviewsConfig, Resolver, SigningKey, Way};
 use heliograph_proto::{ThumbnailService, UploadService};
-use heliograph_thumbnailer::Thumbnailer;
+use heliograph_settings::Problems;
+use heliograph_thumbnailer::{CannotStart, Thumbnailer};
 use heliograph_types::ServerName;
 use heliograph_upload_orchestrator::UploadOrchestrator;
 use url::Url;
 
 use super::{identity::Tenant, parts::Parts};
+use crate::render_worker::render_workers;
 
 /// The upload orchestrator.
 pub(super) fn build_uploads(parts: &Parts) -> Arc<dyn UploadService> {
@@ -32,13 +34,26 @@ pub(super) fn build_uploads(parts: &Parts) -> Arc<dyn UploadService> {
 }
 
 /// The thumbnailer.
-pub(super) fn build_thumbnails(parts: &Parts) -> Arc<dyn ThumbnailService> {
+pub(super) fn build_thumbnails(parts: &Parts) -> anyhow::Result<Arc<dyn ThumbnailService>> {
     let deps = heliograph_thumbnailer::Deps {
         blobs: Arc::clone(&parts.blobs),
         catalog: Arc::clone(&parts.catalog),
+        state: State::clone(&parts.state),
+        // Embedded state is that of one process: there are no others.
+        has_peers: parts.settings.state.redis_url.is_some(),
         tasks: parts.life.tasks.clone(),
     };
-    Thumbnailer::start(parts.settings.thumbnails.clone(), deps)
+    let arbiter = parts.life.arbiters.pick();
+    let started = Thumbnailer::start(parts.settings.thumbnails.clone(), deps, render_workers(), &arbiter);
+    match started {
+        Ok(thumbnailer) => Ok(thumbnailer),
+        Err(error @ CannotStart::Lacking(_)) => {
+            let mut problems = Problems::default();
+            problems.push("thumbnails.jail", error.to_string());
+            Err(problems.into())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The federation fetcher, which others reach at `url`.

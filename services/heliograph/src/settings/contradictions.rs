@@ -48,6 +48,9 @@ pub(super) fn find(settings: &Settings, role: Role) -> Found {
     for (field, message) in settings.uploads.contradictions() {
         found.push((format!("uploads.{field}"), message));
     }
+    for (field, message) in settings.thumbnails.contradictions() {
+        found.push((format!("thumbnails.{field}"), message));
+    }
     for (field, message) in settings.remote_copies.contradictions() {
         found.push((format!("remote_copies.{field}"), message));
     }

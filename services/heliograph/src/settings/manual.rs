@@ -94,7 +94,7 @@ fn comment(text: &mut String, lines: &[&str]) {
     }
 }
 
-/// A value for a key that is not set: the JSON or the URL in its documentation, what its kind
+/// A value for a key that is not set: the JSON, the URL or the path in its documentation, what its kind
 /// has in quotes, or a word that fits.
 fn example(field: &Field) -> String {
     let doc = field.doc.concat();
@@ -103,7 +103,8 @@ fn example(field: &Field) -> String {
     }
     let url = doc.split('`').find(|word| word.contains("://"));
     let kind = field.kind.as_str();
-    match url.or_else(|| kind.split('"').nth(1)) {
+    let path = doc.split('`').find(|word| kind == "a path" && word.starts_with('/'));
+    match url.or(path).or_else(|| kind.split('"').nth(1)) {
         Some(quoted) => format!("\"{quoted}\""),
         None if kind.starts_with("a whole number") => "1".to_owned(),
         None if kind == "a URL" => "\"http://example.org\"".to_owned(),

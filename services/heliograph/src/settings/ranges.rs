@@ -2,6 +2,8 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
+use bytesize::ByteSize;
+
 use super::{Found, Settings, homeserver_key, key_of, stores};
 
 /// Threads of one kind: more than any machine has cores.
@@ -9,6 +11,9 @@ const MOST_THREADS: usize = 1024;
 
 /// There is room for all of them from the start.
 const MOST_REMEMBERED_TOKENS: usize = 10_000_000;
+
+/// With less, not even a small picture could be worked on.
+const LEAST_PICTURE_MEMORY: ByteSize = ByteSize::mib(16);
 
 /// All values out of their range, by key.
 pub(super) fn find(settings: &Settings) -> Found {
@@ -33,6 +38,8 @@ fn check_spans(settings: &Settings, found: &mut Found) {
         ("remote_copies.check_every", remote_copies.check_every),
         ("remote_copies.write_reads_every", remote_copies.write_reads_every),
         ("thumbnails.timeout", thumbnails.timeout),
+        ("thumbnails.helper_timeout", thumbnails.helper_timeout),
+        ("thumbnails.job_timeout", thumbnails.job_timeout),
         ("federation.find_timeout", federation.find_timeout),
         ("federation.connect_timeout", federation.connect_timeout),
         ("federation.head_timeout", federation.head_timeout),
@@ -78,10 +85,25 @@ fn check_numbers(settings: &Settings, found: &mut Found) {
         let tokens = homeserver.max_remembered_tokens.get();
         check_most(homeserver_key(index, "max_remembered_tokens"), tokens, MOST_REMEMBERED_TOKENS, found);
     }
-    let quality = settings.thumbnails.jpeg_quality;
-    if !(1..=100).contains(&quality) {
-        found.push(("thumbnails.jpeg_quality".to_owned(), format!("must be from 1 to 100, not {quality}")));
+    let memory = [("memory", settings.thumbnails.memory), ("job_memory", Some(settings.thumbnails.job_memory))];
+    for (field, memory) in memory {
+        if let Some(memory) = memory.filter(|memory| *memory < LEAST_PICTURE_MEMORY) {
+            found.push((
+                format!("thumbnails.{field}"),
+                format!("must be at least {LEAST_PICTURE_MEMORY}, not {memory}"),
+            ));
+        }
     }
+    let thumbnails = &settings.thumbnails;
+    let qualities = [
+        ("jpeg_quality", thumbnails.jpeg_quality),
+        ("webp_quality", thumbnails.webp_quality),
+        ("avif_quality", thumbnails.avif_quality),
+    ];
+    let wrong = qualities.into_iter().filter(|(_, quality)| !(1..=100).contains(quality));
+    found.extend(
+        wrong.map(|(field, quality)| (format!("thumbnails.{field}"), format!("must be from 1 to 100, not {quality}"))),
+    );
 }
 
 fn check_most(key: String, value: usize, most: usize, found: &mut Found) {
@@ -117,7 +139,7 @@ mod tests {
             ("uploads", &["unused_lifetime", "idle_timeout", "max_duration", "sweep_interval"]),
             ("quota", &["period"]),
             ("remote_copies", &["check_every", "write_reads_every"]),
-            ("thumbnails", &["timeout"]),
+            ("thumbnails", &["timeout", "helper_timeout", "job_timeout"]),
             (
                 "federation",
                 &["find_timeout", "connect_timeout", "head_timeout", "read_timeout", "rate_window", "fetch_timeout"],
@@ -162,9 +184,22 @@ mod tests {
     }
 
     #[test]
+    fn pictures_have_some_memory() {
+        for field in ["memory", "job_memory"] {
+            for (memory, bad) in [("0", true), ("15 MiB", true), ("16 MiB", false)] {
+                let keys = keys("[thumbnails]", &format!("{field} = \"{memory}\""));
+                assert_eq!(!keys.is_empty(), bad, "{field} {memory}");
+            }
+        }
+    }
+
+    #[test]
     fn quality_is_a_percentage() {
-        for (quality, bad) in [(0, true), (1, false), (100, false), (101, true)] {
-            assert_eq!(!keys("[thumbnails]", &format!("jpeg_quality = {quality}")).is_empty(), bad, "{quality}");
+        for format in ["jpeg", "webp", "avif"] {
+            for (quality, bad) in [(0, true), (1, false), (100, false), (101, true)] {
+                let keys = keys("[thumbnails]", &format!("{format}_quality = {quality}"));
+                assert_eq!(!keys.is_empty(), bad, "{format} {quality}");
+            }
         }
     }
 }

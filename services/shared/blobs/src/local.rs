@@ -74,7 +74,7 @@ impl LocalStore {
     }
 
     /// Opens the file of a blob; the size is that of the whole blob.
-    async fn open_file(&self, key: &Key) -> Result<(File, u64), BlobError> {
+    async fn open_whole(&self, key: &Key) -> Result<(File, u64), BlobError> {
         let found = self.quick.get_opts(&location_of(key), GetOptions::default()).await;
         let found = found.map_err(|error| translate(key.as_str(), error))?;
         match found.payload {
@@ -97,7 +97,7 @@ impl BlobStore for LocalStore {
     }
 
     async fn get(&self, key: &Key, most_bytes: u64) -> Result<Bytes, BlobError> {
-        let (file, size) = self.open_file(key).await?;
+        let (file, size) = self.open_whole(key).await?;
         if size > most_bytes {
             let source = format!("{size} bytes, more than the {most_bytes} expected here").into();
             return Err(BlobError::Failed { key: key.to_string(), source });
@@ -126,7 +126,7 @@ impl BlobStore for LocalStore {
     }
 
     async fn open(&self, key: &Key, range: Range<u64>) -> Result<BlobReader, BlobError> {
-        let (mut file, _) = self.open_file(key).await?;
+        let (mut file, _) = self.open_whole(key).await?;
         if range.start > 0 {
             file.seek(SeekFrom::Start(range.start)).map_err(|error| translate_io(key.as_str(), error))?;
         }
@@ -140,6 +140,10 @@ impl BlobStore for LocalStore {
             let left = left - piece.len() as u64;
             Ok(Some((piece, (key, file, left))))
         })))
+    }
+
+    async fn open_file(&self, key: &Key) -> Result<Option<File>, BlobError> {
+        Ok(Some(self.open_whole(key).await?.0))
     }
 
     async fn begin(&self, key: &Key) -> Result<Box<dyn BlobWriter>, BlobError> {

@@ -3,7 +3,7 @@
 //! All records, and all that has to be found by one creation, lie in the usual store. Others,
 //! such as those of other regions, hold the bytes of some media.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs::File, ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -116,6 +116,11 @@ impl BlobStore for RoutedStore {
         let reader = place.told(place.store.open(&place.key, range).await)?;
         let Some(name) = place.name.cloned() else { return Ok(reader) };
         Ok(Box::pin(reader.map_err(move |error| error.in_store(&name))))
+    }
+
+    async fn open_file(&self, key: &Key) -> Result<Option<File>, BlobError> {
+        let place = self.find(key)?;
+        place.told(place.store.open_file(&place.key).await)
     }
 
     async fn begin(&self, key: &Key) -> Result<Box<dyn BlobWriter>, BlobError> {

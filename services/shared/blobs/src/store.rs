@@ -1,6 +1,6 @@
 //! The interface of a store.
 
-use std::{fmt, ops::Range, pin::Pin, time::Duration};
+use std::{fmt, fs::File, ops::Range, pin::Pin, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -72,6 +72,13 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     /// A part of a blob, `range` within its size. Opens it before returning, so that
     /// `NotFound` is known at once.
     async fn open(&self, key: &Key, range: Range<u64>) -> Result<BlobReader, BlobError>;
+
+    /// The file of a blob, open for reading, where there is one: in a folder. Nobody writes to it. A
+    /// bucket has none.
+    async fn open_file(&self, key: &Key) -> Result<Option<File>, BlobError> {
+        _ = key;
+        Ok(None)
+    }
 
     /// Begins a blob of unknown size. Nothing is visible under the key before `finish`.
     async fn begin(&self, key: &Key) -> Result<Box<dyn BlobWriter>, BlobError>;

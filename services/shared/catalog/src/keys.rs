@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use heliograph_blobs::{Key, store_prefix};
-use heliograph_types::{Mxc, StoreName, ThumbnailSpec, Timestamp};
+use heliograph_types::{Mxc, StoreName, ThumbnailVariant, Timestamp};
 use ulid::Ulid;
 
 /// The name of a blob is one part of its key, unless the media id is longer than this: no part
@@ -173,8 +173,13 @@ pub fn thumbnails_prefix(mxc: &Mxc) -> Key {
 
 /// A thumbnail of a medium. An id never gets other content, so a thumbnail stays true; who
 /// removes a medium removes its thumbnails.
-pub fn thumbnail_key(mxc: &Mxc, spec: &ThumbnailSpec) -> Key {
-    key(format!("{}/{spec}", thumbnails_prefix(mxc)))
+pub fn thumbnail_key(mxc: &Mxc, variant: impl Into<ThumbnailVariant>) -> Key {
+    key(format!("{}/{}", thumbnails_prefix(mxc), variant.into()))
+}
+
+/// What is known of a picture. As true as its thumbnails, and removed with them.
+pub fn picture_key(mxc: &Mxc) -> Key {
+    key(format!("{}/picture.json", thumbnails_prefix(mxc)))
 }
 
 #[cfg(test)]
@@ -221,5 +226,16 @@ mod tests {
         let gone_at = Timestamp::from_millis(1_800_000_000_000);
         assert_eq!(preview_picture_of(&preview_picture_key(&mxc, gone_at)), Some((mxc, gone_at)));
         assert_eq!(preview_picture_of(&Key::new("previews/soon/a.example/x").unwrap()), None);
+    }
+
+    #[test]
+    fn all_that_is_derived_of_a_medium_goes_with_its_thumbnails() {
+        let mxc: Mxc = "mxc://a.example/x".parse().unwrap();
+        let variants = ["96x96-crop", "96x96-crop.webp", "96x96-crop-animated"];
+        let thumbnails = variants.map(|variant| thumbnail_key(&mxc, variant.parse::<ThumbnailVariant>().unwrap()));
+
+        for key in thumbnails.iter().chain([&picture_key(&mxc)]) {
+            assert!(key.as_str().starts_with(&format!("{}/", thumbnails_prefix(&mxc))), "{key}");
+        }
     }
 }

@@ -7,6 +7,7 @@ mod catalog;
 mod copies;
 mod exclusive;
 mod keys;
+mod picture;
 mod record;
 mod remembered;
 #[cfg(test)]
@@ -17,8 +18,9 @@ pub use catalog::{Catalog, CatalogError, Lookup};
 pub use copies::{Copies, RemoteCopy};
 pub use keys::{
     BlobOwner, blob_key, blob_owner, blobs_prefix, blocked_key, blocked_prefix, direct_key, direct_prefix, hour_prefix,
-    note_owner, preview_picture_key, preview_picture_of, preview_pictures_prefix, record_key, ref_key, refs_prefix,
-    removal_key, removals_prefix, thumbnail_key, thumbnails_prefix,
+    note_owner, picture_key, preview_picture_key, preview_picture_of, preview_pictures_prefix, record_key, ref_key,
+    refs_prefix, removal_key, removals_prefix, thumbnail_key, thumbnails_prefix,
 };
+pub use picture::PictureFacts;
 pub use record::{MediaRecord, Removal, Reserved, Verdict};
 pub use remembered::Change;

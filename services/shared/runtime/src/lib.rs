@@ -4,6 +4,7 @@
 //! Knows actix, tonic and the exporters; knows no service and no contract. What a role does
 //! is its own; how it starts, is watched and ends is here.
 
+mod accept;
 mod cors;
 mod drain;
 mod forwarded;
@@ -19,6 +20,7 @@ mod run;
 mod telemetry;
 mod trace;
 
+pub use accept::names_media_type;
 pub use cors::{allow_origins, cors};
 pub use drain::{answer_and_drop_rest, declared_bytes, has_body};
 pub use forwarded::client_address;

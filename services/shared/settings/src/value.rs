@@ -10,7 +10,9 @@ use std::{
 };
 
 use bytesize::ByteSize;
-use heliograph_types::{Mxc, Secret, ServerName, StoreName, Timestamp, UserId};
+use heliograph_types::{
+    Mxc, Secret, ServerName, StoreName, ThumbnailBox, ThumbnailFormat, ThumbnailSpec, Timestamp, UserId,
+};
 use ipnet::IpNet;
 use toml::Value;
 use url::Url;
@@ -57,6 +59,9 @@ text_setting! {
     SocketAddr, "an address and port such as \"127.0.0.1:8000\"", ToString::to_string;
     StoreName, "the name of a store such as \"eu\": at most 32 of a-z, 0-9 and -", ToString::to_string;
     String, "text", Clone::clone;
+    ThumbnailBox, "a box such as \"320x240\"", ToString::to_string;
+    ThumbnailFormat, "\"webp\" or \"avif\"", ToString::to_string;
+    ThumbnailSpec, "a thumbnail such as \"96x96-crop\"", ToString::to_string;
     Url, "a URL", ToString::to_string;
     UserId, "a user id such as \"@alice:example.org\"", ToString::to_string;
 }

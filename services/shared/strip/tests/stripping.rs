@@ -134,19 +134,19 @@ fn of_a_webp_the_picture_its_profile_and_its_orientation_stay() {
 
 #[test]
 fn exif_of_a_webp_that_has_no_room_for_an_orientation_is_blank() {
-    let file = riff(b"RIFF", &[b"WEBP", &riff(b"EXIF", &[&exif(6)[..23]])]);
+    let file = riff(*b"RIFF", &[b"WEBP", &riff(*b"EXIF", &[&exif(6)[..23]])]);
 
     let (stripped, _) = strip(&file);
 
-    assert_eq!(stripped, riff(b"RIFF", &[b"WEBP", &riff(b"EXIF", &[&[0; 23]])]));
+    assert_eq!(stripped, riff(*b"RIFF", &[b"WEBP", &riff(*b"EXIF", &[&[0; 23]])]));
 }
 
 #[test]
 fn exif_larger_than_any_is_looked_through_at_its_beginning() {
     let large = [exif(6), vec![b'x'; 300_000]].concat();
     let (_, plain) = png(1);
-    let png = [&plain[..33], &chunk(b"eXIf", &[&large]), &plain[33..]].concat();
-    let webp = riff(b"RIFF", &[b"WEBP", &riff(b"EXIF", &[&large])]);
+    let png = [&plain[..33], &chunk(*b"eXIf", &[&large]), &plain[33..]].concat();
+    let webp = riff(*b"RIFF", &[b"WEBP", &riff(*b"EXIF", &[&large])]);
 
     let (png, webp) = (strip(&png).0, strip(&webp).0);
 
@@ -157,7 +157,7 @@ fn exif_larger_than_any_is_looked_through_at_its_beginning() {
 
 #[test]
 fn a_picture_without_metadata_stays_as_it_is() {
-    let plain_webp = riff(b"RIFF", &[b"WEBP", &riff(b"VP8L", &[b"\x2f pixels"])]);
+    let plain_webp = riff(*b"RIFF", &[b"WEBP", &riff(*b"VP8L", &[b"\x2f pixels"])]);
     for file in [jpeg(1, false).1, png(1).1, plain_webp] {
         let (stripped, report) = strip(&file);
 
@@ -187,7 +187,7 @@ fn what_was_not_asked_for_passes() {
 fn a_broken_file_stays_from_where_it_breaks() {
     let (start, comment) = (b"\xff\xd8".as_slice(), segment(0xfe, &[SECRET]));
     let (_, plain) = png(1);
-    let text = chunk(b"tEXt", &[SECRET]);
+    let text = chunk(*b"tEXt", &[SECRET]);
 
     for (begin, metadata, breach) in [
         (start, &comment, b"\xff\xe3\0\x01".as_slice()),
@@ -208,8 +208,8 @@ fn a_broken_file_stays_from_where_it_breaks() {
 fn a_file_that_ends_within_its_metadata_loses_what_is_there() {
     let (_, plain) = png(1);
     let comment = [b"\xff\xd8".as_slice(), &segment(0xe1, &[b"Exif\0\0", &exif(6)])].concat();
-    let exif_chunk = [&plain[..33], &chunk(b"eXIf", &[&exif(6)])].concat();
-    let webp = riff(b"RIFF", &[b"WEBP", &riff(b"EXIF", &[&exif(6)])]);
+    let exif_chunk = [&plain[..33], &chunk(*b"eXIf", &[&exif(6)])].concat();
+    let webp = riff(*b"RIFF", &[b"WEBP", &riff(*b"EXIF", &[&exif(6)])]);
 
     for (file, stays) in [(comment, 2), (exif_chunk, 33), (webp, 12)] {
         let (stripped, report) = strip(&file[..file.len() - 5]);

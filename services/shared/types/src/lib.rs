@@ -15,5 +15,8 @@ pub use content::{ContentType, FileName, InvalidContentType};
 pub use error::{AccountLimit, ErrorCode, Failure};
 pub use id::{InvalidId, MediaId, Mxc, ServerName, StoreName, UserId};
 pub use secret::Secret;
-pub use thumbnail::{InvalidMethod, InvalidSpec, ThumbnailFormat, ThumbnailMethod, ThumbnailSpec};
+pub use thumbnail::{
+    InvalidBox, InvalidFormat, InvalidMethod, InvalidSpec, Sizes, ThumbnailBox, ThumbnailFormat, ThumbnailMethod,
+    ThumbnailSpec, ThumbnailVariant,
+};
 pub use trial::{Finding, Trial, Verdict};

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use heliograph_imaging::{Done, Header, Job};
+use heliograph_imaging::{Done, Header, Job, estimate};
 use heliograph_types::Failure;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{SharedFlight, Stopped, Studio, saturated};
-use crate::{error::Refusal, flights::Flight, metrics};
+use crate::{bench::Flown, error::Refusal, file::PictureFile, flights::Flight, metrics};
 
 /// A place in the queue.
 pub(super) struct Place {
@@ -30,17 +29,18 @@ impl Studio {
     /// back inside.
     pub(super) async fn work_on<P: Send + Sync + 'static>(
         &self,
-        file: &Bytes,
+        file: &PictureFile,
         to_job: impl FnOnce(&Header) -> Job + Send,
         flight: &SharedFlight<P>,
     ) -> Result<Result<(Header, Done), Refusal>, Stopped> {
-        let header = match self.bench.look(file, &self.rules).await {
+        let flown: Flown = Arc::clone(flight) as _;
+        let header = match self.bench.look(file, &self.rules, &flown).await {
             Ok(header) => header,
             Err(refusal) => return give(refusal),
         };
-        let flight = Arc::clone(flight);
-        let is_awaited = Box::new(move || flight.is_awaited());
-        match self.bench.work(file, to_job(&header), is_awaited).await {
+        let job = to_job(&header);
+        let cost = estimate(&header, &job);
+        match self.bench.work(file, job, cost, &flown).await {
             Ok(done) => Ok(Ok((header, done))),
             Err(refusal) => give(refusal),
         }

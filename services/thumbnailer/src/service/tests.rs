@@ -1,52 +1,66 @@
 //! The contract over a real store and a real catalog; renderers are put in place where a
 //! test must know when they run.
 
+mod cluster;
+mod encoders;
+mod premade;
+mod variants;
+
 use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicBool, AtomicUsize, Ordering},
     mpsc,
 };
 
+use bytes::Bytes;
 use futures_util::StreamExt;
-use heliograph_blobs::{LocalStore, StorageConfig};
-use heliograph_catalog::{Verdict, thumbnail_key};
+use heliograph_blobs::{Key, LocalStore, StorageConfig};
+use heliograph_catalog::{PictureFacts, Verdict, thumbnail_key};
 use heliograph_imaging::{
-    Format, Orientation, Size,
+    Cost, Done, Encoding, Format, Header, Job, Made, Orientation, RenderError, Size,
     testing::{ANY, BLUE, GREEN, Jpeg, RED, WHITE, assert_drawn, exif, png_header, quarters},
 };
 use heliograph_leases::EmbeddedState;
 use heliograph_proto::{contract_suite, testing::Way};
-use heliograph_types::{SystemClock, ThumbnailMethod::Crop, ThumbnailMethod::Scale, Timestamp};
+use heliograph_types::{
+    SystemClock, ThumbnailFormat::Usual, ThumbnailMethod::Crop, ThumbnailMethod::Scale, ThumbnailSpec, Timestamp,
+};
 use jpeg_encoder::ColorType::{Luma, Rgb};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use tempfile::TempDir;
 
 use super::*;
-use crate::{bench::IsAwaited, sample_picture};
+use crate::{
+    bench::{Flown, threads::Threads},
+    error::Refusal,
+    file::PictureFile,
+    sample_picture,
+};
 
 struct Room {
     service: Arc<Thumbnailer>,
     /// The same, as callers reach it.
     contract: Arc<dyn ThumbnailService>,
     deps: Deps,
-    _folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 fn open(change: impl FnOnce(&mut ThumbnailsConfig), renderer: Option<Renderer>) -> Room {
+    let staged = |renderer| Arc::new(Staged { threads: Threads::start(1), renderer }) as Arc<dyn Bench>;
+    open_with(change, renderer.map(staged))
+}
+
+fn open_with(change: impl FnOnce(&mut ThumbnailsConfig), bench: Option<Arc<dyn Bench>>) -> Room {
     let folder = TempDir::new().unwrap();
     let blobs: Arc<dyn BlobStore> = Arc::new(LocalStore::open(folder.path(), &StorageConfig::default()).unwrap());
-    let state = Arc::new(EmbeddedState::in_memory(Arc::new(SystemClock)).unwrap());
-    let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), state, Arc::new(SystemClock)));
-    let deps = Deps { blobs, catalog, tasks: TaskTracker::new() };
+    let state: State = Arc::new(EmbeddedState::in_memory(Arc::new(SystemClock)).unwrap());
+    let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), State::clone(&state), Arc::new(SystemClock)));
+    let deps = Deps { blobs, catalog, state, has_peers: false, tasks: TaskTracker::new() };
     let mut config = ThumbnailsConfig { workers: std::num::NonZeroUsize::new(1), ..ThumbnailsConfig::default() };
     change(&mut config);
-    let service = match renderer {
-        Some(renderer) => {
-            Thumbnailer::start_with(config, deps.clone(), Arc::new(Staged { threads: Threads::start(1), renderer }))
-        }
-        None => Thumbnailer::start(config, deps.clone()),
-    };
-    Room { contract: Arc::clone(&service) as Arc<dyn ThumbnailService>, service, deps, _folder: folder }
+    let bench = bench.unwrap_or_else(|| Arc::new(Threads::start(1)));
+    let service = Thumbnailer::start_with(config, deps.clone(), bench);
+    Room { contract: Arc::clone(&service) as Arc<dyn ThumbnailService>, service, deps, folder: Arc::new(folder) }
 }
 
 contract_suite! {
@@ -54,7 +68,7 @@ contract_suite! {
     requests_of_many_sizes_store_few_thumbnails_none_too_small,
     what_cannot_be_had_is_refused_with_its_reason,
     what_cannot_be_described_is_refused_with_its_reason,
-    a_picture_is_described_and_nothing_is_kept,
+    a_picture_is_described_once_and_what_was_seen_is_kept,
     a_full_queue_describes_nothing_and_recovers,
     the_claimed_type_does_not_count_among_pictures,
     callers_at_once_share_one_render_per_kind,
@@ -68,7 +82,7 @@ fn mxc(id: &str) -> Mxc {
 }
 
 fn request(id: &str, width: u32, height: u32) -> Render {
-    Render { mxc: mxc(id), spec: ThumbnailSpec { width, height, method: Scale, animated: false } }
+    Render { mxc: mxc(id), spec: ThumbnailSpec { width, height, method: Scale, animated: false }, format: Usual }
 }
 
 impl Room {
@@ -82,25 +96,39 @@ impl Room {
     }
 
     async fn add_as(&self, id: &str, content_type: &str, content: &[u8], local: bool) {
+        self.add_record(id, content, |record| {
+            record.content_type = content_type.parse().unwrap();
+            record.uploader = local.then(|| "@a:example.org".parse().unwrap());
+        })
+        .await;
+    }
+
+    /// A picture that is known to have this digest.
+    async fn add_digested(&self, id: &str, digest: &str) {
+        self.add_record(id, b"\xff\xd8\xff", |record| record.sha256 = digest.to_owned()).await;
+    }
+
+    async fn add_record(&self, id: &str, content: &[u8], change: impl FnOnce(&mut MediaRecord)) {
         let blob = Key::new(format!("blobs/{id}")).unwrap();
         self.deps.blobs.put(&blob, Bytes::copy_from_slice(content)).await.unwrap();
-        let record = MediaRecord {
+        let mut record = MediaRecord {
             schema: MediaRecord::SCHEMA,
             mxc: mxc(id),
-            content_type: content_type.parse().unwrap(),
+            content_type: "image/jpeg".parse().unwrap(),
             sniffed_type: None,
             size_bytes: content.len() as u64,
             sha256: String::new(),
             blob: blob.to_string(),
             upload: None,
             direct: false,
-            uploader: local.then(|| "@a:example.org".parse().unwrap()),
+            uploader: Some("@a:example.org".parse().unwrap()),
             file_name: None,
             created_at: Timestamp::from_millis(1),
             quarantined: None,
             protected: false,
             deleted: None,
         };
+        change(&mut record);
         self.deps.catalog.create(&record).await.unwrap();
     }
 
@@ -157,7 +185,7 @@ struct Staged {
 
 #[async_trait]
 impl Bench for Staged {
-    async fn look(&self, _: &Bytes, _: &Rules) -> Result<Header, Refusal> {
+    async fn look(&self, _: &PictureFile, _: &Rules, _: &Flown) -> Result<Header, Refusal> {
         Ok(Header {
             format: Format::Jpeg,
             size: Size { width: 4000, height: 4000 },
@@ -170,12 +198,13 @@ impl Bench for Staged {
         })
     }
 
-    async fn work(&self, file: &Bytes, job: Job, is_awaited: IsAwaited) -> Result<Done, Refusal> {
+    async fn work(&self, file: &PictureFile, job: Job, cost: Cost, flown: &Flown) -> Result<Done, Refusal> {
         if job.describe {
-            return self.threads.work(file, job, is_awaited).await;
+            return self.threads.work(file, job, cost, flown).await;
         }
-        let (renderer, file) = (Arc::clone(&self.renderer), file.clone());
-        let image = self.threads.hand_over(is_awaited, Box::new(move |_| renderer(file))).await?;
+        let file = Bytes::copy_from_slice(file.map().unwrap().bytes());
+        let renderer = Arc::clone(&self.renderer);
+        let image = self.threads.hand_over(flown.clone(), Box::new(move |_| renderer(file))).await?;
         let made = Made { encoding: Encoding::Jpeg, width: 1, height: 1, image };
         Ok(Done { thumbnails: vec![made], description: None })
     }
@@ -208,7 +237,7 @@ async fn a_thumbnail_is_made_once_and_then_stored(way: Way) {
 
     let first = room.contract.render(request("sun", 320, 240)).await.unwrap();
     let stored =
-        room.deps.blobs.get(&thumbnail_key(&mxc("sun"), &request("sun", 320, 240).spec), 1 << 20).await.unwrap();
+        room.deps.blobs.get(&thumbnail_key(&mxc("sun"), request("sun", 320, 240).spec), 1 << 20).await.unwrap();
     // Gone: only the stored thumbnail can answer now.
     room.deps.blobs.delete(&Key::new("blobs/sun").unwrap()).await.unwrap();
     let second = room.contract.render(request("sun", 320, 240)).await.unwrap();
@@ -231,20 +260,21 @@ async fn requests_of_many_sizes_store_few_thumbnails_none_too_small(way: Way) {
     ] {
         let method = if stored.ends_with("crop") { Crop } else { Scale };
         let spec = ThumbnailSpec { width, height, method, animated: false };
-        let thumbnail = room.contract.render(Render { mxc: mxc("sun"), spec }).await.unwrap();
+        let thumbnail = room.contract.render(Render { mxc: mxc("sun"), spec, format: Usual }).await.unwrap();
 
         let header = Header::read(&thumbnail.image, &ANY).unwrap();
         assert_eq!((header.size.width, header.size.height), size, "{spec}");
-        let form = spec.stored_form().unwrap();
+        let form = Sizes::default().stored_form(spec).unwrap();
         assert_eq!(form.to_string(), stored);
-        assert_eq!(room.deps.blobs.get(&thumbnail_key(&mxc("sun"), &form), 1 << 20).await.unwrap(), thumbnail.image);
+        assert_eq!(room.deps.blobs.get(&thumbnail_key(&mxc("sun"), form), 1 << 20).await.unwrap(), thumbnail.image);
     }
     assert_eq!(room.stored_thumbnails().await, 4);
 }
 
 async fn what_another_server_has_made_is_made_anew_and_kept_nowhere(way: Way) {
     let room = open(|config| config.max_pixels = std::num::NonZeroU32::new(100_000).unwrap(), None).by(way).await;
-    let remake = |image: &[u8], spec| room.contract.remake(Remake { image: Bytes::copy_from_slice(image), spec });
+    let remake =
+        |image: &[u8], spec| room.contract.remake(Remake { image: Bytes::copy_from_slice(image), spec, format: Usual });
     let turned = Jpeg { exif: Some(exif(6, true)), ..Jpeg::new(160, 80, Rgb) }.encode(&quarters(160, 80));
     let spec = |width, height, method| ThumbnailSpec { width, height, method, animated: false };
 
@@ -283,7 +313,7 @@ async fn a_crop_whose_shape_nobody_else_has_is_made_exactly_and_not_stored() {
     for (id, asked, size) in [("sun", (100, 41), (100, 41)), ("flat", (70, 70), (70, 70)), ("flat", (96, 96), (96, 80))]
     {
         let spec = ThumbnailSpec { width: asked.0, height: asked.1, method: Crop, animated: false };
-        let thumbnail = room.service.render(Render { mxc: mxc(id), spec }).await.unwrap();
+        let thumbnail = room.service.render(Render { mxc: mxc(id), spec, format: Usual }).await.unwrap();
 
         let header = Header::read(&thumbnail.image, &ANY).unwrap();
         assert_eq!((header.size.width, header.size.height), size, "{id} {spec}");
@@ -316,7 +346,7 @@ async fn a_stored_thumbnail_that_is_no_picture_is_made_anew() {
     let room = open(|_| {}, None);
     room.add("sun", "image/jpeg", &sample_picture()).await;
     let wanted = request("sun", 32, 32);
-    let key = thumbnail_key(&wanted.mxc, &wanted.spec);
+    let key = thumbnail_key(&wanted.mxc, wanted.spec);
     room.deps.blobs.put(&key, Bytes::from_static(b"<svg/>")).await.unwrap();
 
     let thumbnail = room.service.render(wanted).await.unwrap();
@@ -369,7 +399,7 @@ async fn what_cannot_be_described_is_refused_with_its_reason(way: Way) {
     }
 }
 
-async fn a_picture_is_described_and_nothing_is_kept(way: Way) {
+async fn a_picture_is_described_once_and_what_was_seen_is_kept(way: Way) {
     let room = open(|_| {}, None).by(way).await;
     let level = Jpeg::new(160, 80, Rgb);
     let turned = Jpeg { exif: Some(exif(6, true)), ..Jpeg::new(160, 80, Rgb) };
@@ -378,11 +408,17 @@ async fn a_picture_is_described_and_nothing_is_kept(way: Way) {
 
     let landscape = room.describe("landscape").await.unwrap();
     let portrait = room.describe("portrait").await.unwrap();
+    // Gone: only what was seen before can answer now.
+    room.deps.blobs.delete(&Key::new("blobs/portrait").unwrap()).await.unwrap();
+    let again = room.describe("portrait").await.unwrap();
 
     assert_eq!((landscape.width, landscape.height, portrait.width, portrait.height), (160, 80, 80, 160));
     assert_drawn(&landscape.blurhash, [RED, GREEN, BLUE, WHITE]);
     assert_drawn(&portrait.blurhash, [BLUE, RED, WHITE, GREEN]);
-    assert_eq!(room.stored_thumbnails().await, 0);
+    let Description { width, height, duration_ms, blurhash } = again.clone();
+    let kept = PictureFacts::find(&*room.deps.blobs, &mxc("portrait")).await.unwrap();
+    assert_eq!((again, kept), (portrait, Some(PictureFacts { width, height, duration_ms, blurhash })));
+    assert_eq!(room.stored_thumbnails().await, 2, "no thumbnails beside");
 }
 
 async fn the_claimed_type_does_not_count_among_pictures(way: Way) {
@@ -689,7 +725,7 @@ async fn a_thumbnail_that_the_contract_cannot_carry_is_refused_and_not_stored(wa
     let room = open(|_| {}, Some(renderer)).by(way).await;
     room.add("noise", "image/png", b"\x89PNG\r\n\x1a\n").await;
     let wanted = request("noise", 32_768, 32_768);
-    let key = thumbnail_key(&wanted.mxc, &wanted.spec);
+    let key = thumbnail_key(&wanted.mxc, wanted.spec);
 
     assert_eq!(room.code(wanted).await, ErrorCode::TooLarge);
     assert!(room.deps.blobs.size_of(&key).await.unwrap_err().is_not_found());

@@ -74,7 +74,7 @@ async fn fetch(house: &House, uploads: &UploadOrchestrator, name: &str, content:
     assert!(try_fetch(house, uploads, &mxc, content).await);
     house.settle().await;
     let spec = ThumbnailSpec { width: 1, height: 1, method: ThumbnailMethod::Crop, animated: false };
-    house.blobs.put(&thumbnail_key(&mxc, &spec), Bytes::from_static(b"small")).await.unwrap();
+    house.blobs.put(&thumbnail_key(&mxc, spec), Bytes::from_static(b"small")).await.unwrap();
     mxc
 }
 

@@ -17,7 +17,7 @@ async fn medium(house: &House, uploads: &dyn UploadService) -> Mxc {
     let commit = house.store(&ticket, b"content").await;
     uploads.commit(commit).await.unwrap();
     let spec = ThumbnailSpec { width: 1, height: 1, method: ThumbnailMethod::Crop, animated: false };
-    house.blobs.put(&thumbnail_key(&ticket.mxc, &spec), Bytes::from_static(b"small")).await.unwrap();
+    house.blobs.put(&thumbnail_key(&ticket.mxc, spec), Bytes::from_static(b"small")).await.unwrap();
     ticket.mxc
 }
 

@@ -1,7 +1,7 @@
 //! `GET /_synapse/admin/v1/media/{serverName}/{mediaId}`
 
 use actix_web::HttpResponse;
-use heliograph_catalog::MediaRecord;
+use heliograph_catalog::{MediaRecord, PictureFacts};
 use heliograph_types::{Failure, Timestamp};
 use serde_json::{Value, json};
 
@@ -18,10 +18,20 @@ pub(crate) async fn handle(Call { front, request, .. }: Call<'_>, administrator:
     check_authority(front, &administrator, &mxc)?;
     let record = front.catalog.find(&mxc).await?.ok_or_else(Failure::not_found)?;
     let mut info = describe(front, &record);
+    if let Some(facts) = find_facts(front, &record).await {
+        info["org.heliograph.picture"] = json!(facts);
+    }
     if record.is_remote_copy() {
         info["last_access_ts"] = front.reads.find_last(&mxc).await.map(Timestamp::as_millis).into();
     }
     Ok(HttpResponse::Ok().json(json!({ "media_info": info })))
+}
+
+/// What was seen of a picture, if anybody has looked at it.
+async fn find_facts(front: &Front, record: &MediaRecord) -> Option<PictureFacts> {
+    let facts = PictureFacts::find(&*front.blobs, &record.mxc).await;
+    let warn = |error: &_| tracing::warn!(mxc = %record.mxc, %error, "what was seen of a picture cannot be read");
+    facts.inspect_err(warn).ok().flatten()
 }
 
 /// A medium as Synapse describes it. When our own was last asked for is noted nowhere.

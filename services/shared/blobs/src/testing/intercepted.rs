@@ -1,6 +1,6 @@
 //! A store that asks before each step whether it may take it.
 
-use std::{fmt, ops::Range, sync::Arc, time::Duration};
+use std::{fmt, fs::File, ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -98,6 +98,11 @@ impl BlobStore for Intercepted {
     async fn open(&self, key: &Key, range: Range<u64>) -> Result<BlobReader, BlobError> {
         self.ask(Step::Open, key).await?;
         self.store.open(key, range).await
+    }
+
+    async fn open_file(&self, key: &Key) -> Result<Option<File>, BlobError> {
+        self.ask(Step::Open, key).await?;
+        self.store.open_file(key).await
     }
 
     async fn begin(&self, key: &Key) -> Result<Box<dyn BlobWriter>, BlobError> {

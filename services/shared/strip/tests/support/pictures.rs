@@ -55,7 +55,7 @@ pub(crate) fn jpeg(orientation: u8, progressive: bool) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// A chunk of a PNG.
-pub(crate) fn chunk(name: &[u8; 4], content: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn chunk(name: [u8; 4], content: &[&[u8]]) -> Vec<u8> {
     let named = [name.as_slice(), &content.concat()].concat();
     let length = u32::try_from(named.len() - 4).unwrap().to_be_bytes();
     [&length, named.as_slice(), &crc32fast::hash(&named).to_be_bytes()].concat()
@@ -69,13 +69,13 @@ pub(crate) fn png(orientation: u8) -> (Vec<u8>, Vec<u8>) {
     encoder.set_source_gamma(png::ScaledFloat::new(0.5));
     encoder.write_header().unwrap().write_image_data(&pixels(41, 23)).unwrap();
     let front = [
-        chunk(b"tEXt", &[b"Comment\0", SECRET]),
-        chunk(b"zTXt", &[b"Raw profile type exif\0\0", SECRET]),
-        chunk(b"iTXt", &[b"XML:com.adobe.xmp\0\0\0\0\0", SECRET]),
-        chunk(b"tIME", &[&[7, 0xe8, 2, 3, 4, 5, 6]]),
-        chunk(b"eXIf", &[&exif(orientation)]),
-        chunk(b"eXIf", &[&exif(3)]),
-        chunk(b"caBX", &[SECRET]),
+        chunk(*b"tEXt", &[b"Comment\0", SECRET]),
+        chunk(*b"zTXt", &[b"Raw profile type exif\0\0", SECRET]),
+        chunk(*b"iTXt", &[b"XML:com.adobe.xmp\0\0\0\0\0", SECRET]),
+        chunk(*b"tIME", &[&[7, 0xe8, 2, 3, 4, 5, 6]]),
+        chunk(*b"eXIf", &[&exif(orientation)]),
+        chunk(*b"eXIf", &[&exif(3)]),
+        chunk(*b"caBX", &[SECRET]),
     ];
     // After IHDR.
     let (head, rest) = plain.split_at(33);
@@ -84,11 +84,11 @@ pub(crate) fn png(orientation: u8) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// A chunk of a WebP.
-pub(crate) fn riff(name: &[u8; 4], content: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn riff(name: [u8; 4], content: &[&[u8]]) -> Vec<u8> {
     let content = content.concat();
     let length = u32::try_from(content.len()).unwrap().to_le_bytes();
     let padding = vec![0; content.len() % 2];
-    [name, length.as_slice(), &content, &padding].concat()
+    [name.as_slice(), &length, &content, &padding].concat()
 }
 
 /// A WebP with all metadata that there is.
@@ -97,13 +97,13 @@ pub(crate) fn webp(orientation: u8) -> Vec<u8> {
     let encoder = image_webp::WebPEncoder::new(&mut plain);
     encoder.encode(&pixels(41, 23), 41, 23, image_webp::ColorType::Rgb8).unwrap();
     let chunks = [
-        riff(b"VP8X", &[&[0b0010_1100, 0, 0, 0, 40, 0, 0, 22, 0, 0]]),
-        riff(b"ICCP", &[&[7; 301]]),
-        riff(b"MINE", &[SECRET]),
+        riff(*b"VP8X", &[&[0b0010_1100, 0, 0, 0, 40, 0, 0, 22, 0, 0]]),
+        riff(*b"ICCP", &[&[7; 301]]),
+        riff(*b"MINE", &[SECRET]),
         plain[12..].to_vec(),
-        riff(b"EXIF", &[&exif(orientation)]),
-        riff(b"XMP ", &[SECRET]),
+        riff(*b"EXIF", &[&exif(orientation)]),
+        riff(*b"XMP ", &[SECRET]),
     ];
     let body = [b"WEBP".as_slice(), &chunks.concat()].concat();
-    [riff(b"RIFF", &[&body]), SECRET.to_vec()].concat()
+    [riff(*b"RIFF", &[&body]), SECRET.to_vec()].concat()
 }

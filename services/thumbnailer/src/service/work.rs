@@ -1,0 +1,110 @@
+//! From a stored file to what is made of it, or to why nothing is.
+
+use std::sync::Arc;
+
+use heliograph_catalog::MediaRecord;
+use heliograph_imaging::{self as imaging, Done, Header, Job, Made, RenderError};
+use heliograph_proto::MOST_THUMBNAIL_BYTES;
+use heliograph_types::ThumbnailVariant;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{SharedFlight, Stopped, Studio, is_picture, is_remote, room::Place};
+use crate::{bench::Flown, error::Refusal, file::PictureFile, flights::Flight, metrics, wanted::Choice};
+
+/// What is worked on; if it is no good, that is remembered of it.
+pub(super) struct Subject {
+    pub(super) record: Arc<MediaRecord>,
+    /// The one thumbnail that is to be made of it, if it is one.
+    pub(super) thumbnail: Option<ThumbnailVariant>,
+}
+
+/// An open file, with the room that it takes.
+pub(super) struct Opened {
+    file: PictureFile,
+    _held: (Place, OwnedSemaphorePermit),
+}
+
+impl Studio {
+    /// Reads a file as soon as there is room for it. Not one that was no good a short while ago.
+    pub(super) async fn open<P>(&self, subject: &Subject, flight: &Flight<P>) -> Result<Opened, Stopped> {
+        let record = &*subject.record;
+        if let Some(refusal) = self.refusals.find(record, subject.thumbnail).await {
+            return Err(refusal.into_failure(is_remote(record)).into());
+        }
+        let held = self.admit(flight).await?;
+        let file = self.read(subject, flight).await?;
+        Ok(Opened { file, _held: held })
+    }
+
+    /// The picture itself, or one that a helper makes.
+    async fn read<P>(&self, subject: &Subject, flight: &Flight<P>) -> Result<PictureFile, Stopped> {
+        let record = &*subject.record;
+        if is_picture(record) {
+            let file = PictureFile::open(&*self.deps.blobs, &record.blob_key()?, record.size_bytes).await?;
+            metrics::read(record.size_bytes);
+            return Ok(file);
+        }
+        let picture = tokio::select! {
+            picture = self.helpers.picture_of(&*self.deps.blobs, record) => picture?,
+            () = flight.abandoned() => return Err(Stopped::Abandoned),
+        };
+        match picture {
+            Ok(picture) => Ok(PictureFile::of(&picture)?),
+            Err(refusal) => Err(self.refuse(subject, refusal).await),
+        }
+    }
+
+    /// Looks at the header of a file.
+    pub(super) async fn look<P: Send + Sync + 'static>(
+        &self,
+        subject: &Subject,
+        opened: &Opened,
+        flight: &SharedFlight<P>,
+    ) -> Result<Header, Stopped> {
+        let flown: Flown = Arc::clone(flight) as _;
+        match self.bench.look(&opened.file, &self.rules, &flown).await {
+            Ok(header) => Ok(header),
+            Err(Refusal::Abandoned) => Err(Stopped::Abandoned),
+            Err(refusal) => Err(self.refuse(subject, refusal).await),
+        }
+    }
+
+    /// Works on a file.
+    pub(super) async fn work<T, P: Send + Sync + 'static>(
+        &self,
+        (subject, opened): (&Subject, &Opened),
+        to_job: impl FnOnce(&Header) -> Job + Send,
+        check: impl FnOnce(&Header, Done) -> Result<T, Refusal> + Send,
+        flight: &SharedFlight<P>,
+    ) -> Result<T, Stopped> {
+        let outcome = self.work_on(&opened.file, to_job, flight).await?;
+        match outcome.and_then(|(header, done)| check(&header, done)) {
+            Ok(product) => Ok(product),
+            Err(refusal) => Err(self.refuse(subject, refusal).await),
+        }
+    }
+
+    async fn refuse(&self, subject: &Subject, refusal: Refusal) -> Stopped {
+        self.refusals.note(&subject.record, subject.thumbnail, &refusal).await;
+        refusal.into_failure(is_remote(&subject.record)).into()
+    }
+
+    /// One thumbnail.
+    pub(super) fn to_job(&self, choice: Choice) -> Job {
+        Job { wanted: vec![choice.into()], describe: false, rules: self.rules, quality: self.config.quality() }
+    }
+
+    /// What is seen of a picture, and these thumbnails, from one look.
+    pub(super) fn to_description(&self, wanted: Vec<imaging::Wanted>) -> Job {
+        Job { wanted, describe: true, rules: self.rules, quality: self.config.quality() }
+    }
+}
+
+/// The one thumbnail that was made. What the contract could not carry is none.
+pub(super) fn the_only(done: Done) -> Result<Made, Refusal> {
+    let made = done.thumbnails.into_iter().next().ok_or_else(|| RenderError::Broken("nothing was made".to_owned()))?;
+    match made.image.len() {
+        bytes if bytes > MOST_THUMBNAIL_BYTES => Err(Refusal::TooManyBytes { bytes, most: MOST_THUMBNAIL_BYTES }),
+        _ => Ok(made),
+    }
+}
