@@ -64,6 +64,11 @@ impl Nginx {
         Self { process }
     }
 
+    /// Its process, which has a worker.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Ends it; its sites are out of reach.
     pub fn stop(mut self) {
         self.process.signal("TERM");

@@ -140,6 +140,8 @@ fn configuration(setup: &SynapseSetup<'_>, address: SocketAddr) -> serde_json::V
         "media_store_path": file("media"),
         // Its usual limits are below what is measured.
         "max_upload_size": "200M",
+        "max_pending_media_uploads": 10_000_000,
+        "rc_media_create": {"per_second": 1_000_000, "burst_count": 1_000_000},
         "remote_media_download_per_second": "1G",
         "remote_media_download_burst_count": "10G",
         "enable_media_repo": setup.media,
