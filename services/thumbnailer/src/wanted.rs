@@ -35,11 +35,6 @@ impl Wanted {
         Self { exact, stored, is_shared: !sizes.dynamic }
     }
 
-    /// Whether it may move: then the header must be seen to know which it is.
-    pub(crate) const fn may_move(&self) -> bool {
-        self.exact.spec.animated
-    }
-
     /// Which one it is of a picture with this header: what stands still has no other, and what
     /// moves has one format.
     #[must_use]

@@ -94,7 +94,7 @@ impl Studio {
     ) -> Result<Thumbnail, Stopped> {
         let mxc = &subject.record.mxc;
         let opened = self.open(subject, flight).await?;
-        let settled = if wanted.may_move() { wanted.of(&self.look(subject, &opened, flight).await?) } else { wanted };
+        let settled = wanted.of(&opened.header);
         let names = [settled.stored, wanted.stored].map(|variant| variant.map(|variant| thumbnail_key(mxc, variant)));
         if settled != wanted
             && let [Some(settled), Some(alias)] = &names
@@ -103,12 +103,11 @@ impl Studio {
             self.store(mxc, &[(alias.clone(), thumbnail.image.clone())]).await;
             return Ok(thumbnail);
         }
-        let to_job = |header: &Header| self.to_job(settled.choose(header.seen_size()));
-        let check = |header: &Header, done| Ok((the_only(done)?, settled.choose(header.seen_size()).for_all));
-        let (made, for_all) = self.work((subject, &opened), to_job, check, flight).await?;
+        let choice = settled.choose(opened.header.seen_size());
+        let made = self.work((subject, &opened), self.to_job(choice), the_only, flight).await?;
         drop(opened);
         metrics::made(made.image.len());
-        if for_all {
+        if choice.for_all {
             let mut names: Vec<_> = names.into_iter().flatten().collect();
             names.dedup();
             let copies: Vec<_> = names.into_iter().map(|key| (key, made.image.clone())).collect();
@@ -130,10 +129,15 @@ impl Order for Remake {
     async fn carry_out(&self, studio: &Arc<Studio>, flight: &SharedFlight<Thumbnail>) -> Result<Thumbnail, Stopped> {
         let (_place, _permit) = studio.admit(flight).await?;
         let wanted = Wanted::by(&studio.sizes, ThumbnailVariant { spec: self.spec, format: self.format });
-        let to_job = |header: &Header| studio.to_job(wanted.of(header).choose(header.seen_size()));
         let file = PictureFile::of(&self.image)?;
-        let outcome = studio.work_on(&file, to_job, flight).await?;
-        let made = outcome.and_then(|(_, done)| the_only(done)).map_err(|refusal| refusal.into_failure(true))?;
+        let outcome = match studio.look_at(&file, flight).await? {
+            Ok(header) => {
+                let job = studio.to_job(wanted.of(&header).choose(header.seen_size()));
+                studio.work_on(&file, &header, job, flight).await?
+            }
+            Err(refusal) => Err(refusal),
+        };
+        let made = outcome.and_then(the_only).map_err(|refusal| refusal.into_failure(true))?;
         metrics::made(made.image.len());
         Ok(to_thumbnail(made.encoding, made.image)?)
     }
@@ -181,13 +185,13 @@ impl Studio {
     /// Looks at a picture, and stores what is seen and made.
     async fn describe(&self, subject: &Subject, flight: &SharedFlight<Description>) -> Result<Description, Stopped> {
         let opened = self.open(subject, flight).await?;
-        let to_job =
-            |header: &Header| self.to_description(self.premade_of(header).into_iter().map(Into::into).collect());
-        let check = |header: &Header, mut done: Done| {
+        let choices = self.premade_of(&opened.header);
+        let job = self.to_description(choices.iter().copied().map(Into::into).collect());
+        let check = |done: Done| {
             let nothing = || RenderError::Broken("nothing was seen".to_owned());
-            Ok((self.premade_of(header), done.description.take().ok_or_else(nothing)?, done.thumbnails))
+            Ok((done.description.ok_or_else(nothing)?, done.thumbnails))
         };
-        let (choices, seen, thumbnails) = self.work((subject, &opened), to_job, check, flight).await?;
+        let (seen, thumbnails) = self.work((subject, &opened), job, check, flight).await?;
         drop(opened);
         let mxc = &subject.record.mxc;
         let made = choices.into_iter().zip(thumbnails).filter(|(_, made)| made.image.len() <= MOST_THUMBNAIL_BYTES);

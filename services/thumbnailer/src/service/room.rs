@@ -25,25 +25,27 @@ impl Studio {
         Ok((place, self.wait_for_room(flight).await?))
     }
 
-    /// Works on a file, once its header has told what there is to do; what is wrong with the file comes
-    /// back inside.
+    /// Looks at the header of a file; what is wrong with the file comes back inside.
+    pub(super) async fn look_at<P: Send + Sync + 'static>(
+        &self,
+        file: &PictureFile,
+        flight: &SharedFlight<P>,
+    ) -> Result<Result<Header, Refusal>, Stopped> {
+        let flown: Flown = Arc::clone(flight) as _;
+        give(self.bench.look(file, &self.rules, &flown).await)
+    }
+
+    /// Works on a file with this header, likewise.
     pub(super) async fn work_on<P: Send + Sync + 'static>(
         &self,
         file: &PictureFile,
-        to_job: impl FnOnce(&Header) -> Job + Send,
+        header: &Header,
+        job: Job,
         flight: &SharedFlight<P>,
-    ) -> Result<Result<(Header, Done), Refusal>, Stopped> {
+    ) -> Result<Result<Done, Refusal>, Stopped> {
         let flown: Flown = Arc::clone(flight) as _;
-        let header = match self.bench.look(file, &self.rules, &flown).await {
-            Ok(header) => header,
-            Err(refusal) => return give(refusal),
-        };
-        let job = to_job(&header);
-        let cost = estimate(&header, &job);
-        match self.bench.work(file, job, cost, &flown).await {
-            Ok(done) => Ok(Ok((header, done))),
-            Err(refusal) => give(refusal),
-        }
+        let cost = estimate(header, &job);
+        give(self.bench.work(file, job, cost, &flown).await)
     }
 
     /// Waits in the queue, with empty hands: no file is read before there is room for it.
@@ -58,10 +60,10 @@ impl Studio {
 }
 
 /// Tells what is wrong with the file from what is not.
-fn give<T>(refusal: Refusal) -> Result<Result<T, Refusal>, Stopped> {
-    match refusal {
-        Refusal::Abandoned => Err(Stopped::Abandoned),
-        Refusal::Closed => Err(refusal.into_failure(false).into()),
-        refusal => Ok(Err(refusal)),
+fn give<T>(outcome: Result<T, Refusal>) -> Result<Result<T, Refusal>, Stopped> {
+    match outcome {
+        Err(Refusal::Abandoned) => Err(Stopped::Abandoned),
+        Err(refusal @ Refusal::Closed) => Err(refusal.into_failure(false).into()),
+        outcome => Ok(outcome),
     }
 }

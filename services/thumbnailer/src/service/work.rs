@@ -9,7 +9,7 @@ use heliograph_types::ThumbnailVariant;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{SharedFlight, Stopped, Studio, is_picture, is_remote, room::Place};
-use crate::{bench::Flown, error::Refusal, file::PictureFile, flights::Flight, metrics, wanted::Choice};
+use crate::{error::Refusal, file::PictureFile, flights::Flight, metrics, wanted::Choice};
 
 /// What is worked on; if it is no good, that is remembered of it.
 pub(super) struct Subject {
@@ -18,22 +18,31 @@ pub(super) struct Subject {
     pub(super) thumbnail: Option<ThumbnailVariant>,
 }
 
-/// An open file, with the room that it takes.
+/// An open file whose header is good, with the room that it takes.
 pub(super) struct Opened {
     file: PictureFile,
+    pub(super) header: Header,
     _held: (Place, OwnedSemaphorePermit),
 }
 
 impl Studio {
-    /// Reads a file as soon as there is room for it. Not one that was no good a short while ago.
-    pub(super) async fn open<P>(&self, subject: &Subject, flight: &Flight<P>) -> Result<Opened, Stopped> {
+    /// Opens a file as soon as there is room for it, and looks at its header. Not one that was no good a
+    /// short while ago.
+    pub(super) async fn open<P: Send + Sync + 'static>(
+        &self,
+        subject: &Subject,
+        flight: &SharedFlight<P>,
+    ) -> Result<Opened, Stopped> {
         let record = &*subject.record;
         if let Some(refusal) = self.refusals.find(record, subject.thumbnail).await {
             return Err(refusal.into_failure(is_remote(record)).into());
         }
         let held = self.admit(flight).await?;
         let file = self.read(subject, flight).await?;
-        Ok(Opened { file, _held: held })
+        match self.look_at(&file, flight).await? {
+            Ok(header) => Ok(Opened { file, header, _held: held }),
+            Err(refusal) => Err(self.refuse(subject, refusal).await),
+        }
     }
 
     /// The picture itself, or one that a helper makes.
@@ -54,31 +63,15 @@ impl Studio {
         }
     }
 
-    /// Looks at the header of a file.
-    pub(super) async fn look<P: Send + Sync + 'static>(
-        &self,
-        subject: &Subject,
-        opened: &Opened,
-        flight: &SharedFlight<P>,
-    ) -> Result<Header, Stopped> {
-        let flown: Flown = Arc::clone(flight) as _;
-        match self.bench.look(&opened.file, &self.rules, &flown).await {
-            Ok(header) => Ok(header),
-            Err(Refusal::Abandoned) => Err(Stopped::Abandoned),
-            Err(refusal) => Err(self.refuse(subject, refusal).await),
-        }
-    }
-
     /// Works on a file.
     pub(super) async fn work<T, P: Send + Sync + 'static>(
         &self,
-        (subject, opened): (&Subject, &Opened),
-        to_job: impl FnOnce(&Header) -> Job + Send,
-        check: impl FnOnce(&Header, Done) -> Result<T, Refusal> + Send,
+        (subject, Opened { file, header, .. }): (&Subject, &Opened),
+        job: Job,
+        check: impl FnOnce(Done) -> Result<T, Refusal> + Send,
         flight: &SharedFlight<P>,
     ) -> Result<T, Stopped> {
-        let outcome = self.work_on(&opened.file, to_job, flight).await?;
-        match outcome.and_then(|(header, done)| check(&header, done)) {
+        match self.work_on(file, header, job, flight).await?.and_then(check) {
             Ok(product) => Ok(product),
             Err(refusal) => Err(self.refuse(subject, refusal).await),
         }
