@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decode::Header,
     geometry::{Plan, Size},
-    job::{Job, plans_of_stills},
+    job::{Job, moves, plans_of_stills},
     render::{least_decoded, plan_of, stored},
 };
 
@@ -30,7 +30,7 @@ const PROGRESSIVE_PASSES: u64 = 4;
 pub fn estimate(header: &Header, job: &Job) -> Cost {
     let plans: Vec<Plan> = job.wanted.iter().map(|wanted| plan_of(header, wanted)).collect();
     let outputs: u64 = plans.iter().map(|plan| plan.size.pixels()).sum();
-    let is_animated = job.wanted.iter().any(|wanted| wanted.spec.animated) && header.frames > 1;
+    let is_animated = job.wanted.iter().any(|wanted| moves(header, wanted));
     let frames = if is_animated { u64::from(header.frames) } else { 1 };
     let passes = if header.progressive { PROGRESSIVE_PASSES } else { 1 };
     let still = match &*plans_of_stills(header, job) {
@@ -70,7 +70,6 @@ mod tests {
     use crate::{
         decode::Format,
         job::Wanted,
-        orientation::Orientation,
         rules::{Quality, Rules},
     };
 
@@ -108,16 +107,7 @@ mod tests {
     }
 
     fn header(format: Format) -> Header {
-        Header {
-            format,
-            size: Size { width: 8000, height: 4000 },
-            orientation: Orientation::Upright,
-            frames: 1,
-            duration_ms: 0,
-            channels: 4,
-            bits: 8,
-            progressive: false,
-        }
+        Header::still(format, Size { width: 8000, height: 4000 }, 4)
     }
 
     fn megabytes(header: &Header, width: u32, animated: bool) -> u64 {

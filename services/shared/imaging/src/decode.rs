@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     animation::Frames,
+    color::MOST_PROFILE_BYTES,
     error::RenderError,
     geometry::Size,
     orientation::Orientation,
@@ -180,11 +181,12 @@ impl Header {
     }
 
     /// Decodes the picture, the first one if there are several. A decoder may answer a
-    /// smaller one when that is cheaper, but not below `least`.
-    pub(crate) fn decode(&self, file: &dyn Source, least: Size) -> Result<Decoded, RenderError> {
+    /// smaller one when that is cheaper, but not below what is needed.
+    pub(crate) fn decode_for(&self, file: &dyn Source, need: Need) -> Result<Decoded, RenderError> {
+        let least = need.least;
         debug_assert!(least.width <= self.size.width && least.height <= self.size.height, "never enlarged");
         match self.format {
-            Format::Jpeg => jpeg::decode(file, self, Need { least, halved_color: false }),
+            Format::Jpeg => jpeg::decode(file, self, need),
             Format::Png => png::decode(file, self, least),
             Format::Gif => gif::decode(file, self),
             Format::WebP => webp::decode(file, self, least),
@@ -197,7 +199,13 @@ impl Header {
         }
     }
 
-    /// How large the picture comes out of [`Self::decode`] at most.
+    /// The same, with color as fine as brightness.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn decode(&self, file: &dyn Source, least: Size) -> Result<Decoded, RenderError> {
+        self.decode_for(file, Need { least, halved_color: false })
+    }
+
+    /// How large the picture comes out of [`Self::decode_for`] at most.
     pub(crate) fn decoded_size(&self, least: Size) -> Size {
         match self.format {
             Format::Png => png::decoded_size(self, least),
@@ -222,14 +230,6 @@ impl Header {
             Format::Avif => self.size.pixels().saturating_mul(avif::bytes_per_pixel(self)),
             Format::Jxl => self.size.pixels().saturating_mul(jxl::bytes_per_pixel(self)),
             Format::Jpeg => jpeg::memory_bytes(self, least),
-        }
-    }
-
-    /// As [`Self::decode`], for those that need less than all.
-    pub(crate) fn decode_for(&self, file: &dyn Source, need: Need) -> Result<Decoded, RenderError> {
-        match self.format {
-            Format::Jpeg => jpeg::decode(file, self, need),
-            _ => self.decode(file, need.least),
         }
     }
 
@@ -267,8 +267,7 @@ pub(crate) struct Decoded {
 
 /// An ICC profile, unless it is larger than any that means well.
 fn usable_profile(profile: &[u8]) -> Option<Vec<u8>> {
-    const MOST_BYTES: usize = 4 << 20;
-    (profile.len() <= MOST_BYTES).then(|| profile.to_vec())
+    (profile.len() <= MOST_PROFILE_BYTES).then(|| profile.to_vec())
 }
 
 /// The samples of a picture.

@@ -86,7 +86,8 @@ pub fn work(scratch: &mut Scratch, file: &dyn Source, job: &Job) -> Result<Done,
     })
 }
 
-fn moves(header: &Header, wanted: &Wanted) -> bool {
+/// Whether it is made of all pictures of an animation.
+pub(crate) fn moves(header: &Header, wanted: &Wanted) -> bool {
     wanted.spec.animated && header.is_animated()
 }
 

@@ -4,6 +4,7 @@ use image::{ColorType, ImageDecoder, Limits};
 
 use super::{Decoded, Format, Header, Pixels};
 use crate::{
+    color::MOST_PROFILE_BYTES,
     error::RenderError,
     geometry::Size,
     orientation::Orientation,
@@ -11,8 +12,6 @@ use crate::{
     reduce::in_memory,
 };
 
-/// What a profile may have.
-const MOST_PROFILE_BYTES: usize = 4 << 20;
 /// For tables, and for strips and tiles as they are unpacked.
 pub(super) const WORKING_BYTES: u64 = 8 << 20;
 
