@@ -69,9 +69,10 @@ fn open_state(settings: &Settings, folder: &Path, life: &Life, clock: &Arc<dyn C
         return Ok(Arc::new(state));
     }
     let state = RedisState::connect(&settings.state, &life.tasks, life.idle.clone()).map_err(|error| {
-        // Whether Redis is up is not asked here: only its URL can be wrong.
+        // Whether Redis is up is not asked here: only its settings can be wrong.
         let mut problems = Problems::default();
-        problems.push("state.redis_url", error.reason);
+        let key = error.context.strip_prefix("setting ").unwrap_or("redis_url");
+        problems.push(format!("state.{key}"), error.reason);
         problems
     })?;
     let state = Arc::new(state);

@@ -6,11 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use heliograph_leases::{RedisState, Signals, StateConfig, StateError, StateFile, look_at_state_file};
+use heliograph_leases::{
+    RedisFacts, RedisForm, RedisState, ServerFacts, Signals, StateConfig, StateError, StateFile, look_at_state_file,
+};
 use heliograph_types::{Finding, Trial};
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use url::Url;
 
 use super::{Patient, absolute};
 use crate::settings::Settings;
@@ -32,25 +33,14 @@ pub(super) fn patient(settings: &Settings) -> Patient {
         let place = file.display().to_string();
         return Patient::new("state", place, vec![Trial::new("state file", look(file))]);
     }
-    let place = format!("Redis at {}", host_of(&settings.state));
+    let place = format!("Redis at {}", settings.state.redis_place());
     match connect(&settings.state) {
         Ok(state) => Patient::new("state", place, of_redis(&state, settings.state.timeout)),
         Err(error) => {
-            let finding = Finding::fail(error.to_string(), "correct state.redis_url");
+            let finding = Finding::fail(error.to_string(), "correct the settings in [state]");
             Patient::new("state", place, vec![Trial::new("URL", async { finding })])
         }
     }
-}
-
-/// Where it is, without the password.
-fn host_of(config: &StateConfig) -> String {
-    let url = config.redis_url.as_ref().and_then(|url| url.expose().parse::<Url>().ok());
-    let place = url.map(|url| match (url.host_str(), url.port()) {
-        (Some(host), Some(port)) => format!("{host}:{port}"),
-        (Some(host), None) => host.to_owned(),
-        (None, _) => url.path().to_owned(),
-    });
-    place.unwrap_or_default()
 }
 
 async fn look(file: PathBuf) -> Finding {
@@ -99,11 +89,14 @@ fn connect(config: &StateConfig) -> Result<Arc<Redis>, StateError> {
 
 fn of_redis(redis: &Arc<Redis>, patience: Duration) -> Vec<Trial> {
     let shared = || Arc::clone(redis);
-    let (ping, version, memory, signal, lease) = (shared(), shared(), shared(), shared(), shared());
+    let (ping, form, version, memory, signal, lease) = (shared(), shared(), shared(), shared(), shared(), shared());
     vec![
         Trial::new("answers", async move { failed(measure(&ping.state, patience).await) }),
-        Trial::new("version", async move { failed(look_at_version(&version.state).await) }),
-        Trial::new("when memory is full", async move { failed(look_at_memory(&memory.state).await) }),
+        Trial::new("servers", async move { failed(form.state.facts().await.map(|facts| judge_servers(&facts))) }),
+        Trial::new("version", async move { failed(version.state.facts().await.map(|facts| judge_version(&facts))) }),
+        Trial::new("when memory is full", async move {
+            failed(memory.state.facts().await.map(|facts| judge_memory(&facts)))
+        }),
         Trial::new("signals", async move { failed(send_signal(&signal.state).await) }),
         Trial::new("leases", async move { failed(take_lease(&lease.state).await) }),
     ]
@@ -129,32 +122,87 @@ async fn measure(state: &RedisState, patience: Duration) -> Result<Finding, Stat
     Ok(Finding::ok(told))
 }
 
-async fn look_at_version(state: &RedisState) -> Result<Finding, StateError> {
-    let facts = state.facts().await?;
-    Ok(match facts.major_version() {
-        None => Finding::note("it does not tell", format!("see that it is Redis {OLDEST_REDIS} or newer")),
-        Some(major) if major < OLDEST_REDIS => {
-            Finding::fail(facts.version, format!("install Redis {OLDEST_REDIS} or newer"))
+/// What they are to each other, and whether that can go well.
+fn judge_servers(facts: &RedisFacts) -> Finding {
+    let tls = if facts.is_tls { "over TLS" } else { "without TLS" };
+    let masters: Vec<&ServerFacts> = facts.masters().collect();
+    let (master_count, replicas) = (masters.len(), facts.servers.len() - masters.len());
+    match &facts.form {
+        RedisForm::Single if masters.is_empty() => {
+            Finding::fail("a replica, which takes no writes", "set state.redis_url to its master, or to the sentinels")
         }
-        Some(_) => Finding::ok(facts.version),
-    })
+        RedisForm::Single => Finding::ok(format!("one, {tls}")),
+        RedisForm::Sentinels(sentinels) => {
+            judge_sentinels(sentinels, masters.first().map_or(0, |master| master.replicas), tls)
+        }
+        RedisForm::Cluster { uncovered_slots: 1.. } => Finding::fail(
+            "a cluster of which some slots have no server: their keys can be neither read nor written",
+            "see `redis-cli --cluster check`, and `redis-cli --cluster fix`",
+        ),
+        RedisForm::Cluster { .. } if replicas == 0 => Finding::note(
+            format!("a cluster of {master_count} masters without replicas, {tls}"),
+            "give each master a replica: else its keys cannot be had while it is gone",
+        ),
+        RedisForm::Cluster { .. } => {
+            Finding::ok(format!("a cluster of {master_count} masters with {replicas} replicas, all slots, {tls}"))
+        }
+    }
 }
 
-async fn look_at_memory(state: &RedisState) -> Result<Finding, StateError> {
-    let facts = state.facts().await?;
-    if facts.forgets_anything() {
-        return Ok(Finding::note(
-            format!(
-                "{}: counts of who has stored how much may vanish, and are then made anew at some cost",
-                facts.eviction
-            ),
-            "set maxmemory-policy to noeviction or volatile-lru, and give it memory enough",
-        ));
+fn judge_sentinels(sentinels: &[(String, Result<String, String>)], replicas: usize, tls: &str) -> Finding {
+    let bad: Vec<String> = sentinels
+        .iter()
+        .filter_map(|(sentinel, named)| Some(format!("{sentinel}: {}", named.as_ref().err()?)))
+        .collect();
+    let mut named: Vec<&String> = sentinels.iter().filter_map(|(_, named)| named.as_ref().ok()).collect();
+    let agreeing = named.len();
+    named.sort();
+    named.dedup();
+    let told = format!("{agreeing} of {} sentinels name {}, {tls}", sentinels.len(), list(named.iter().copied()));
+    if named.len() > 1 {
+        return Finding::note(format!("they do not agree: {told}"), "look again: a failover takes some seconds");
     }
-    Ok(match facts.eviction.as_str() {
-        "" => Finding::note("it does not tell", "see that maxmemory-policy is noeviction or volatile-lru"),
-        policy => Finding::ok(policy),
-    })
+    if !bad.is_empty() {
+        return Finding::note(format!("{told}; {}", bad.join("; ")), "start those, or correct state.redis_url");
+    }
+    if replicas == 0 {
+        return Finding::note(format!("{told}, which has no replica"), "give it one: else nothing can take its place");
+    }
+    Finding::ok(format!("{told} with {replicas} replicas"))
+}
+
+fn judge_version(facts: &RedisFacts) -> Finding {
+    let versions = list(facts.servers.iter().map(|server| &server.version));
+    let majors = || facts.servers.iter().map(ServerFacts::major_version);
+    if majors().any(|major| major.is_some_and(|major| major < OLDEST_REDIS)) {
+        return Finding::fail(versions, format!("install Redis {OLDEST_REDIS} or newer"));
+    }
+    if majors().any(|major| major.is_none()) {
+        return Finding::note("it does not tell", format!("see that it is Redis {OLDEST_REDIS} or newer"));
+    }
+    Finding::ok(versions)
+}
+
+fn judge_memory(facts: &RedisFacts) -> Finding {
+    let policies = list(facts.masters().map(|server| &server.eviction));
+    if facts.masters().any(ServerFacts::forgets_anything) {
+        return Finding::note(
+            format!("{policies}: counts of who has stored how much may vanish, and are then made anew at some cost"),
+            "set maxmemory-policy to noeviction or volatile-lru, and give it memory enough",
+        );
+    }
+    if facts.masters().any(|server| server.eviction.is_empty()) {
+        return Finding::note("it does not tell", "see that maxmemory-policy is noeviction or volatile-lru");
+    }
+    Finding::ok(policies)
+}
+
+/// Each once.
+fn list<'a>(texts: impl Iterator<Item = &'a String>) -> String {
+    let mut texts: Vec<&str> = texts.map(String::as_str).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts.join(", ")
 }
 
 async fn send_signal(state: &RedisState) -> Result<Finding, StateError> {
@@ -195,5 +243,39 @@ mod tests {
         let notes = [StateFile::InUse, StateFile::Unfinished, StateFile::Damaged(text())];
         assert_eq!(notes.map(verdict), [Verdict::Note; 3]);
         assert_eq!(verdict(StateFile::Denied(text())), Verdict::Fail);
+    }
+
+    fn server(is_master: bool, version: &str, eviction: &str) -> ServerFacts {
+        let (version, eviction) = (version.to_owned(), eviction.to_owned());
+        ServerFacts { is_master, version, eviction, replicas: 1, ..ServerFacts::default() }
+    }
+
+    #[test]
+    fn servers_fail_only_where_keys_cannot_be_written() {
+        let verdict = |form, servers| judge_servers(&RedisFacts { is_tls: true, form, servers }).verdict;
+        let cluster = |uncovered_slots| RedisForm::Cluster { uncovered_slots };
+        let (master, replica) = (server(true, "7", ""), server(false, "7", ""));
+        let named = |name: &str| ("s".to_owned(), Ok(name.to_owned()));
+        let sentinels = |answers| RedisForm::Sentinels(answers);
+
+        assert_eq!(verdict(RedisForm::Single, vec![master.clone()]), Verdict::Ok);
+        assert_eq!(verdict(RedisForm::Single, vec![replica.clone()]), Verdict::Fail);
+        assert_eq!(verdict(cluster(0), vec![master.clone(), replica]), Verdict::Ok);
+        assert_eq!(verdict(cluster(0), vec![master.clone()]), Verdict::Note);
+        assert_eq!(verdict(cluster(1), vec![master.clone()]), Verdict::Fail);
+        assert_eq!(verdict(sentinels(vec![named("a"), named("a")]), vec![master.clone()]), Verdict::Ok);
+        assert_eq!(verdict(sentinels(vec![named("a"), named("b")]), vec![master.clone()]), Verdict::Note);
+        let silent = ("t".to_owned(), Err("gone".to_owned()));
+        assert_eq!(verdict(sentinels(vec![named("a"), silent]), vec![master]), Verdict::Note);
+    }
+
+    #[test]
+    fn the_worst_of_several_servers_counts() {
+        let facts = |servers| RedisFacts { servers, ..RedisFacts::default() };
+        let mixed = facts(vec![server(true, "7.0.15", "noeviction"), server(false, "5.0", "allkeys-lru")]);
+        let forgetful = facts(vec![server(true, "7.0.15", "noeviction"), server(true, "8.0", "allkeys-lru")]);
+
+        assert_eq!((judge_version(&mixed).verdict, judge_memory(&mixed).verdict), (Verdict::Fail, Verdict::Ok));
+        assert_eq!((judge_version(&forgetful).verdict, judge_memory(&forgetful).verdict), (Verdict::Ok, Verdict::Note));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use heliograph_leases::check_redis_url;
 use heliograph_matrix::{FederationConfig, HomeserverConfig, PreviewsConfig, ServerLists, check_proxy};
 use serde_json::{Map, Value};
 use url::Url;
@@ -34,8 +33,8 @@ pub(super) fn find(settings: &Settings, role: Role) -> Found {
     }
     check_servers(&settings.federation, &mut found);
     check_previews(&settings.previews, &mut found);
-    if let Some(Err(error)) = settings.state.redis_url.as_ref().map(check_redis_url) {
-        found.push(("state.redis_url".to_owned(), format!("must be a URL such as redis://host:6379/0: {error}")));
+    for (field, message) in settings.state.contradictions() {
+        found.push((format!("state.{field}"), message));
     }
     if let Some(Err(error)) = settings.federation.proxy.as_ref().map(check_proxy) {
         found.push(("federation.proxy".to_owned(), error.to_string()));
@@ -385,9 +384,14 @@ mod tests {
         for url in ["http://bucket", "s3://", "file:relative"] {
             assert_eq!(keys(&format!("[storage]\nurl = \"{url}\""), Role::Serve), ["storage.url"], "{url}");
         }
-        for url in ["http://x", "redis://", "rediss", ""] {
+        for url in ["http://x", "redis://", "rediss", "redis://a,b", "redis+sentinel://a", ""] {
             assert_eq!(keys(&format!("[state]\nredis_url = \"{url}\""), Role::Serve), ["state.redis_url"], "{url}");
         }
+        for url in ["redis://x", "rediss://x/1", "redis+sentinel://a,b/main", "redis+cluster://a,b"] {
+            assert_eq!(keys(&format!("[state]\nredis_url = \"{url}\""), Role::Serve), [""; 0], "{url}");
+        }
+        let password = "[state]\nredis_url = \"redis://a\"\nsentinel_password = \"x\"";
+        assert_eq!(keys(password, Role::Serve), ["state.sentinel_password"]);
         assert_eq!(keys("[telemetry]\notlp_endpoint = \"https://c\"", Role::Serve), ["telemetry.otlp_endpoint"]);
         for url in ["file:///srv/media", "s3://media", "gs://media/a", "az://media"] {
             assert_eq!(keys(&format!("[storage]\nurl = \"{url}\""), Role::Serve), [""; 0], "{url}");

@@ -37,6 +37,8 @@ pub(super) fn find_unusable(settings: &Settings, role: Role) -> Found {
         let redirects = settings.redirects.unusable_files();
         found.extend(redirects.into_iter().map(|(field, error)| (format!("redirects.{field}"), error)));
     }
+    let of_state = settings.state.unusable_files();
+    found.extend(of_state.into_iter().map(|(field, error)| (format!("state.{field}"), error)));
     found.extend(stores::unusable_files(settings));
     found
 }

@@ -22,7 +22,7 @@ mod topics;
 
 use std::sync::Arc;
 
-pub use self::redis::{RedisFacts, RedisState, check_redis_url};
+pub use self::redis::{RedisFacts, RedisForm, RedisState, ServerFacts};
 pub use budget::{Budget, Budgets, Spent};
 pub use cache::Caches;
 pub use config::StateConfig;

@@ -4,23 +4,33 @@
 //! over one key, or over keys of one hash tag, so that a cluster of Redis servers can keep them too. Redis may forget all of
 //! it at any moment: nothing here depends on what was there before.
 
+mod cluster;
+mod dial;
 mod facts;
+mod held;
 mod hub;
 mod ledger_scripts;
 mod ledgers;
 mod link;
+mod place;
 mod scripts;
+mod sentinels;
+mod server;
+mod slots;
+mod tls;
+mod trouble;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use heliograph_types::Secret;
 use redis::{Cmd, FromRedisValue, cmd};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::facts::RedisFacts;
-use self::{hub::Hub, link::Link};
+pub use self::facts::{RedisFacts, RedisForm, ServerFacts};
+#[cfg(test)]
+pub(crate) use self::slots::slot_of;
+use self::{dial::Life, hub::Hub, link::Link};
 use crate::{
     Budget, Budgets, Caches, IndexEntry, Indexes, Lease, Leases, Signals, Spent, StateConfig, StateError, Subscription,
     lease::new_owner,
@@ -33,11 +43,6 @@ const FENCE_KEPT_FOR: Duration = Duration::from_mins(10);
 /// The largest number that Redis orders and adds up exactly: it keeps them as floating point.
 const LARGEST_EXACT: u64 = 1 << 53;
 
-/// Whether `url` can lead to a Redis server, which is not asked; the error does not show the URL.
-pub fn check_redis_url(url: &Secret<String>) -> Result<(), String> {
-    link::client(url).map(drop)
-}
-
 /// Every kind of state, shared by all processes that use the same server and prefix.
 pub struct RedisState {
     link: Arc<Link>,
@@ -46,18 +51,19 @@ pub struct RedisState {
 }
 
 impl RedisState {
-    /// State in the Redis server of `config`, which need not be up: we connect when it is, and
-    /// again whenever the connection breaks. Fails only if the URL cannot be understood. One
-    /// task, which listens to signals, runs in `tasks` until `shutdown`.
+    /// State in the Redis of `config`, which need not be up: we connect when it is, and again
+    /// whenever a connection breaks. Fails only if its settings cannot be used. The tasks that
+    /// listen to signals and sentinels, and those of connections, run in `tasks` until `shutdown`.
     pub fn connect(config: &StateConfig, tasks: &TaskTracker, shutdown: CancellationToken) -> Result<Self, StateError> {
-        let link = Arc::new(Link::new(config)?);
-        let hub = Hub::start(Arc::clone(&link), format!("{}signal:", config.key_prefix), tasks, shutdown);
+        let life = Life { tasks: tasks.clone(), shutdown };
+        let link = Arc::new(Link::new(config, &life)?);
+        let hub = Hub::start(Arc::clone(&link), format!("{}signal:", config.key_prefix), &life);
         Ok(Self { link, hub, prefix: config.key_prefix.clone() })
     }
 
-    /// Whether Redis answers.
+    /// Whether Redis answers: of a cluster, every master, and every slot must have one.
     pub async fn ping(&self) -> Result<(), StateError> {
-        self.query("ping", &cmd("PING")).await
+        self.link.ping().await
     }
 
     async fn query<T: FromRedisValue>(&self, operation: &'static str, command: &Cmd) -> Result<T, StateError> {

@@ -8,7 +8,8 @@ use crate::{StateError, topics::Membership};
 /// Sends a word to all who listen to a topic, in every instance.
 #[async_trait]
 pub trait Signals: Send + Sync + 'static {
-    /// Sends to all who listen now. Nobody listening is no error.
+    /// Sends to all who listen now, and perhaps to who begins to within a moment. Nobody listening
+    /// is no error.
     async fn publish(&self, topic: &str, message: &str) -> Result<(), StateError>;
 
     /// Listens from now on: what is published after this returns is received.

@@ -1,15 +1,22 @@
-//! What every back end must do, written once and run over each; and what only Redis can suffer.
+//! What every back end must do, written once and run over each; and what only Redis can suffer,
+//! in each of its forms.
 
 mod bench;
 mod budgets;
 mod caches;
+mod cluster;
 mod copies;
+mod forms;
 mod indexes;
 mod leases;
 mod ledgers;
 mod outages;
+mod sentinels;
 mod server;
 mod signals;
+mod tls;
+
+use std::sync::Arc;
 
 /// Makes a test of each behaviour over each back end.
 macro_rules! run_over_every_back_end {
@@ -23,16 +30,67 @@ macro_rules! run_over_every_back_end {
             )+)+
         }
 
-        mod over_redis {
-            $($(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $behaviour() {
-                    let Some(server) = super::server::RedisServer::start() else { return };
-                    super::$kind::$behaviour(super::bench::Bench::over_redis(server)).await;
-                }
-            )+)+
+        /// Every behaviour over one Redis, some at a time: most of them wait most of the time.
+        async fn run_all(redis: Arc<impl forms::Redis>) {
+            let bench = || bench::Bench::over(Arc::clone(&redis));
+            let all: Vec<(&str, futures_util::future::BoxFuture<'static, ()>)> =
+                vec![$($((stringify!($behaviour), Box::pin($kind::$behaviour(bench())))),+),+];
+            bench::run_some_at_a_time(all).await;
         }
     };
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_redis_all_is_the_same() {
+    let Some(server) = server::RedisServer::start() else { return };
+    run_all(Arc::new(server)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_tls_all_is_the_same() {
+    let Some(server) = forms::Secured::start() else { return };
+    run_all(Arc::new(server)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_sentinels_all_is_the_same() {
+    let Some(servers) = forms::Watched::start(60_000) else { return };
+    run_all(Arc::new(servers)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_cluster_all_is_the_same() {
+    let Some(servers) = forms::Cluster::start(0, 60_000) else { return };
+    run_all(Arc::new(servers)).await;
+}
+
+/// Makes one test of many that wait most of the time, and name themselves when they fail.
+macro_rules! run_together {
+    ($name:ident: $($test:ident::$behaviour:ident),+ $(,)?) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+        async fn $name() {
+            bench::run_some_at_a_time(vec![$((stringify!($behaviour), Box::pin($test::$behaviour()))),+]).await;
+        }
+    };
+}
+
+run_together! {
+    servers_that_come_and_go_cost_nothing_but_time:
+        sentinels::a_killed_master_is_replaced_and_comes_back_as_a_replica,
+        sentinels::who_asked_nothing_during_a_failover_writes_to_the_new_master,
+        sentinels::while_the_master_hangs_errors_come_soon_and_then_there_is_another,
+        sentinels::sentinels_that_hang_or_are_gone_hide_nothing,
+        sentinels::without_a_sentinel_callers_wait_for_none_but_one,
+        sentinels::what_is_wrong_is_told_without_a_password,
+        sentinels::it_tells_who_is_the_master_and_what_each_sentinel_says,
+        cluster::a_killed_master_is_replaced_and_the_others_go_on_meanwhile,
+        cluster::while_a_master_hangs_its_keys_fail_at_once_and_no_others,
+        cluster::a_master_that_hangs_is_replaced_and_may_come_back,
+        cluster::who_listens_to_a_server_that_dies_listens_to_another,
+        cluster::a_slot_that_moves_under_load_costs_no_error,
+        cluster::every_server_learns_every_script,
+        cluster::keys_lie_where_the_servers_say,
+        cluster::it_tells_of_every_server_and_of_slots_without_one,
 }
 
 run_over_every_back_end! {

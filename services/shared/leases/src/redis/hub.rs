@@ -1,4 +1,5 @@
-//! Signals through Redis: one connection that listens to every topic anyone here listens to.
+//! Signals through Redis: one connection that listens to every topic anyone here listens to; in a
+//! cluster to any server, since each passes on to all what is published at one.
 //!
 //! Owns:  the listening connection, and what it is subscribed to.
 //! Lives: from start to shutdown, in one tracked task; connects again by itself.
@@ -14,12 +15,11 @@ use std::{
 use futures_util::{Stream, StreamExt};
 use redis::{Msg, aio::PubSubSink};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::link::{Link, Trouble};
+use super::{dial::Life, link::Link, trouble::Trouble};
 use crate::{StateError, Subscription, measure::measured, topics::Topics};
 
 /// How long the connection may be silent before we ask whether the server is still there.
@@ -49,7 +49,7 @@ enum Request {
 
 impl Hub {
     /// Starts the task. Channels are named `channels` and the topic.
-    pub(super) fn start(link: Arc<Link>, channels: String, tasks: &TaskTracker, shutdown: CancellationToken) -> Self {
+    pub(super) fn start(link: Arc<Link>, channels: String, life: &Life) -> Self {
         // Unbounded, since dropping a subscription cannot wait; but each subscription has at
         // most two requests in it, and subscribing waits for the answer.
         let (requests, inbox) = mpsc::unbounded_channel();
@@ -58,9 +58,12 @@ impl Hub {
             // An error means that the task has ended, and its subscriptions with it.
             let _ = left.send(Request::Left(topic.to_owned()));
         });
+        let changes = link.changes();
+        let (link_of_task, topics_of_task) = (Arc::clone(&link), Arc::clone(&topics));
         let listener =
-            Listener { link: Arc::clone(&link), channels: channels.clone(), topics: Arc::clone(&topics), inbox };
-        tasks.spawn(async move { shutdown.run_until_cancelled(listener.run()).await });
+            Listener { link: link_of_task, changes, channels: channels.clone(), topics: topics_of_task, inbox };
+        let shutdown = life.shutdown.clone();
+        life.tasks.spawn(async move { shutdown.run_until_cancelled(listener.run()).await });
         Self { link, channels, topics, requests }
     }
 
@@ -95,6 +98,7 @@ impl Hub {
 /// The task's state.
 struct Listener {
     link: Arc<Link>,
+    changes: watch::Receiver<u64>,
     channels: String,
     topics: Arc<Topics>,
     inbox: mpsc::UnboundedReceiver<Request>,
@@ -144,7 +148,9 @@ impl Listener {
     }
 
     /// A connection that is subscribed to everything that is listened to.
-    async fn connect(&self) -> Result<(Line, impl Stream<Item = Msg> + Unpin + use<>), Trouble> {
+    async fn connect(&mut self) -> Result<(Line, impl Stream<Item = Msg> + Unpin + use<>), Trouble> {
+        // What changes from here on, we may have connected to what was before.
+        self.changes.mark_unchanged();
         let (sink, messages) = self.link.open_pubsub().await?.split();
         let mut line = Line { sink, confirmed: HashSet::new(), timeout: self.link.timeout() };
         for topics in self.topics.wanted().chunks(BATCH) {
@@ -166,6 +172,7 @@ impl Listener {
                 },
                 _ = self.inbox.recv_many(&mut batch, BATCH) => self.serve(&mut line, batch.drain(..)).await,
                 _ = ping.tick() => line.ping().await,
+                Ok(()) = self.changes.changed() => ControlFlow::Break(Trouble::Unfit("Redis has another master".to_owned())),
             };
             if let ControlFlow::Break(trouble) = step {
                 return trouble;

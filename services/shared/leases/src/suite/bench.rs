@@ -1,20 +1,36 @@
 //! One back end under test, and a way to let time pass for it.
 
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
+use futures_util::{
+    StreamExt,
+    future::{self, BoxFuture},
+    stream,
+};
 use heliograph_types::{ManualClock, Secret, Timestamp};
 use tokio::task::JoinSet;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::server::RedisServer;
+use super::{forms::Redis, server::RedisServer};
 use crate::{EmbeddedState, RedisState, State, StateConfig};
 
 /// A back end; acts as its state.
 pub(super) struct Bench {
     state: State,
     clock: Option<Arc<ManualClock>>,
-    _server: Option<RedisServer>,
+    _server: Option<Arc<dyn Any + Send + Sync>>,
 }
+
+/// Tests that share a Redis have different keys.
+static PREFIXES: AtomicU32 = AtomicU32::new(0);
 
 impl Bench {
     pub(super) fn over_memory() -> Self {
@@ -23,8 +39,11 @@ impl Bench {
         Self { state: Arc::new(state), clock: Some(clock), _server: None }
     }
 
-    pub(super) fn over_redis(server: RedisServer) -> Self {
-        Self { state: Arc::new(connect(&server)), clock: None, _server: Some(server) }
+    /// Over a Redis that others use as well.
+    pub(super) fn over(redis: Arc<impl Redis>) -> Self {
+        let key_prefix = format!("test{}:", PREFIXES.fetch_add(1, Ordering::Relaxed));
+        let config = StateConfig { key_prefix, ..redis.config() };
+        Self { state: Arc::new(connect_as(config)), clock: None, _server: Some(redis) }
     }
 
     /// Lets time pass: for Redis there is no way but to wait, and longer than by our clock,
@@ -53,6 +72,27 @@ impl Deref for Bench {
     fn deref(&self) -> &State {
         &self.state
     }
+}
+
+/// More would be in each other's way.
+const AT_A_TIME: usize = 6;
+
+/// Runs tests that may run beside each other; which of them failed is told.
+pub(super) async fn run_some_at_a_time(tests: Vec<(&'static str, BoxFuture<'static, ()>)>) {
+    let tasks = TaskTracker::new();
+    let run = |(name, test)| {
+        let task = tasks.spawn(test);
+        async move { task.await.is_err().then_some(name) }
+    };
+    let failed: Vec<_> =
+        stream::iter(tests).map(run).buffer_unordered(AT_A_TIME).filter_map(future::ready).collect().await;
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+/// A client with these settings. Patient: the machine may be busy.
+pub(super) fn connect_as(config: StateConfig) -> RedisState {
+    let config = StateConfig { timeout: Duration::from_secs(20), ..config };
+    RedisState::connect(&config, &TaskTracker::new(), CancellationToken::new()).unwrap()
 }
 
 /// A client of a test server. Patient: the machine may be busy.

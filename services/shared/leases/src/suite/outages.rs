@@ -19,12 +19,12 @@ use crate::{
 const LONG: Duration = Duration::from_hours(1);
 
 /// Far longer than any timeout in use here: what is not over by then hangs.
-async fn soon<T>(work: impl Future<Output = T>) -> T {
+pub(super) async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_mins(1), work).await.expect("it hangs")
 }
 
 /// Asks until Redis answers again.
-async fn until_up<T, F: Future<Output = Result<T, StateError>>>(ask: impl Fn() -> F) -> T {
+pub(super) async fn until_up<T, F: Future<Output = Result<T, StateError>>>(ask: impl Fn() -> F) -> T {
     soon(async {
         loop {
             match ask().await {
@@ -47,6 +47,28 @@ async fn every_kind_fails(state: &RedisState) -> Vec<StateError> {
         soon(state.range("index", 1, 1)).await.unwrap_err(),
         soon(state.claim("account", "claim", 1, LONG, &Allowance::default())).await.unwrap_err(),
     ]
+}
+
+/// One operation of each kind, with keys all over a cluster.
+pub(super) async fn every_kind_works(state: &RedisState) -> Result<(), StateError> {
+    for number in 0..20 {
+        let name = number.to_string();
+        state.cache(&name, Bytes::from_static(b"value"), LONG).await?;
+        state.find_cached(&name).await?;
+        state.insert_within("index", &name, number, 0, 100).await?;
+        state.range(&name, 1, 1).await?;
+        state.try_spend(&name, Budget { capacity: 1000, period: LONG }, 1).await?;
+        state.publish("topic", &name).await?;
+        let entry = LedgerEntry { member: name.clone(), bytes: 1, at: number };
+        let _ = state.enter(&name, &entry, None, &Allowance::default()).await?;
+        state.holdings(&name).await?;
+        if let Some(lease) = state.try_acquire(&name, LONG).await? {
+            state.renew(&lease, LONG).await?;
+            state.release(&lease).await?;
+        }
+    }
+    drop(state.subscribe("topic").await?);
+    Ok(())
 }
 
 #[tokio::test]
@@ -242,6 +264,7 @@ async fn signals_and_state_are_shared_by_processes_with_one_prefix_and_by_no_oth
         redis_url: Some(Secret::new(server.url())),
         key_prefix: "other:".to_owned(),
         timeout: Duration::from_secs(20),
+        ..StateConfig::default()
     };
     let other = RedisState::connect(&config, &TaskTracker::new(), CancellationToken::new()).unwrap();
     let mut listener = two.subscribe("topic").await.unwrap();

@@ -38,7 +38,12 @@ pub(super) async fn nobody_listening_is_no_error(bench: Bench) {
     let mut late = bench.subscribe("topic").await.unwrap();
     bench.publish("topic", "to you").await.unwrap();
 
-    assert_eq!(late.next().await.as_deref(), Some("to you"));
+    let mut message = late.next().await;
+    // Servers of a cluster pass on what was published at one: it may be on its way still.
+    if message.as_deref() == Some("to nobody") {
+        message = late.next().await;
+    }
+    assert_eq!(message.as_deref(), Some("to you"));
 }
 
 pub(super) async fn a_topic_can_be_left_and_joined_again(bench: Bench) {
