@@ -12,8 +12,10 @@ use tonic::{Request, Response, Status};
 use url::Url;
 
 use crate::{
+    Pool, RouteKey,
     follow::RemoteHead,
-    link::{Connection, Link},
+    link::Connection,
+    pool::Route,
     resume,
     status::{missing, parse, to_failure, to_status},
     wire::federation as wire,
@@ -253,14 +255,40 @@ impl wire::federation_service_server::FederationService for GrpcFederationServer
 
 /// A [`FederationService`] behind gRPC.
 #[derive(Debug, Clone)]
-pub struct GrpcFederationClient(wire::federation_service_client::FederationServiceClient<Connection>);
+pub struct GrpcFederationClient(Pool);
+
+pub(crate) type Calls = wire::federation_service_client::FederationServiceClient<Connection>;
 
 impl GrpcFederationClient {
-    /// The service at the other end of `link`.
-    pub fn new(link: Link) -> Self {
-        let client = wire::federation_service_client::FederationServiceClient::new(link.0);
-        Self(client.max_decoding_message_size(MOST_MESSAGE_BYTES))
+    /// The service at the instances of `pool`.
+    pub fn new(pool: Pool) -> Self {
+        Self(pool)
     }
+
+    async fn call<M, T, F>(&self, route: Route, message: M, method: impl Fn(Calls, M) -> F) -> Result<T, Failure>
+    where
+        M: Clone,
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let method =
+            |connection, message| method(Calls::new(connection).max_decoding_message_size(MOST_MESSAGE_BYTES), message);
+        self.0.call(&route, message, method).await.map_err(to_failure)
+    }
+}
+
+/// All that concerns another server meets in one place: the queue for it, what is known of its
+/// failures, its keys. So what it gets from us at once is bounded for the whole cluster. Asked
+/// twice is as good as once: it is told to read, and who fetches the same joins, follows or finds
+/// the record.
+pub(crate) fn by_origin(server_name: &ServerName) -> Route {
+    Route::by(RouteKey::of(server_name.as_str()))
+}
+
+/// All pages of a site meet in one place, where one flight for each and the room for all of them
+/// are. A visit reads, and its answer is remembered by the cluster; its picture, made twice, is
+/// one that goes like that of a page nobody looks at any more.
+fn by_site(url: &Url) -> Route {
+    Route::by(RouteKey::of(url.host_str().unwrap_or_default()))
 }
 
 #[async_trait]
@@ -270,7 +298,7 @@ impl FederationService for GrpcFederationClient {
     }
 
     async fn fetch_thumbnail(&self, FetchThumbnail { tenant, mxc, spec }: FetchThumbnail) -> Result<Bytes, Failure> {
-        let method = match spec.method {
+        let kind = match spec.method {
             ThumbnailMethod::Scale => wire::Method::Scale,
             ThumbnailMethod::Crop => wire::Method::Crop,
         };
@@ -279,16 +307,17 @@ impl FederationService for GrpcFederationClient {
             mxc: mxc.to_string(),
             width: spec.width,
             height: spec.height,
-            method: method.into(),
+            method: kind.into(),
             animated: spec.animated,
         };
-        let answer = self.0.clone().fetch_thumbnail(message).await.map_err(to_failure)?;
-        Ok(answer.into_inner().image)
+        let method = |mut calls: Calls, message| async move { calls.fetch_thumbnail(message).await };
+        Ok(self.call(by_origin(&mxc.server_name), message, method).await?.image)
     }
 
     async fn find_key(&self, FindKey { server_name, key_id }: FindKey) -> Result<Option<FoundKey>, Failure> {
         let message = wire::FindKeyRequest { server_name: server_name.to_string(), key_id };
-        let answer = self.0.clone().find_key(message).await.map_err(to_failure)?.into_inner();
+        let method = |mut calls: Calls, message| async move { calls.find_key(message).await };
+        let answer = self.call(by_origin(&server_name), message, method).await?;
         let valid_until = Timestamp::from_millis(answer.valid_until_ms);
         answer
             .public_key
@@ -301,15 +330,16 @@ impl FederationService for GrpcFederationClient {
 
     async fn locate(&self, server_name: &ServerName) -> Result<Url, Failure> {
         let message = wire::LocateRequest { server_name: server_name.to_string() };
-        let answer = self.0.clone().locate(message).await.map_err(to_failure)?.into_inner();
+        let method = |mut calls: Calls, message| async move { calls.locate(message).await };
+        let answer = self.call(by_origin(server_name), message, method).await?;
         parse(&answer.base_url).map_err(to_failure)
     }
 
     async fn preview(&self, Preview { tenant, url, languages, user }: Preview) -> Result<Bytes, Failure> {
-        let (tenant, user) = (tenant.to_string(), user.to_string());
+        let (tenant, user, route) = (tenant.to_string(), user.to_string(), by_site(&url));
         let message = wire::PreviewRequest { tenant, url: url.into(), languages, user };
-        let answer = self.0.clone().preview(message).await.map_err(to_failure)?.into_inner();
-        Ok(answer.answer)
+        let method = |mut calls: Calls, message| async move { calls.preview(message).await };
+        Ok(self.call(route, message, method).await?.answer)
     }
 }
 

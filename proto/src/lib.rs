@@ -7,6 +7,8 @@
 mod federation;
 mod follow;
 mod link;
+pub mod placement;
+mod pool;
 mod resume;
 mod seam;
 mod status;
@@ -23,6 +25,8 @@ pub use follow::{
     FetchPeer, FollowError, Followed, Following, GrpcFetchPeerClient, GrpcFetchPeerServer, RemoteHead, StoredCopy,
 };
 pub use link::Link;
+pub use placement::RouteKey;
+pub use pool::{Names, Pool, SystemNames, find_instances};
 pub use seam::{Differs, Seam};
 pub use status::leaving;
 pub use thumbnail::{

@@ -14,7 +14,7 @@ use tonic::{
 use tonic_prost::ProstCodec;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// A connection to a role. It connects when first used, and again after a loss.
+/// A connection to one instance. It connects when first used, and again after a loss.
 #[derive(Debug, Clone)]
 pub struct Link(pub(crate) Connection);
 
@@ -24,14 +24,16 @@ pub(crate) type Connection = InterceptedService<Channel, TraceContext>;
 impl Link {
     /// A link to `url` (`http://host:port`). Each call has `timeout` until its head arrives.
     pub fn connect_lazy(url: &str, timeout: Duration) -> Result<Self, tonic::transport::Error> {
-        let channel = Endpoint::from_shared(url.to_owned())?
+        Ok(Self::over(Self::endpoint(url)?.timeout(timeout).connect_lazy()))
+    }
+
+    /// How other processes of ours are connected to.
+    pub(crate) fn endpoint(url: &str) -> Result<Endpoint, tonic::transport::Error> {
+        Ok(Endpoint::from_shared(url.to_owned())?
             .connect_timeout(Duration::from_secs(2))
-            .timeout(timeout)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_while_idle(true)
-            .connect_lazy();
-        Ok(Self::over(channel))
+            .keep_alive_while_idle(true))
     }
 
     /// Whether the role that serves `method` (`/package.Service/Method`) answers at `url`. Calls

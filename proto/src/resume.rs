@@ -1,5 +1,5 @@
 //! A fetch at another instance that may end in its midst: then it is asked for again, where the
-//! link leads by then, and what the caller has already is skipped.
+//! key of its origin leads by then, and what the caller has already is skipped.
 
 use std::time::Duration;
 
@@ -10,23 +10,20 @@ use tokio::time::{Instant, sleep};
 use tonic::{Code, Status, Streaming};
 
 use crate::{
-    Differs, Fetch, RemoteHead, RemoteMedia, Seam,
-    link::Connection,
+    Differs, Fetch, Pool, RemoteHead, RemoteMedia, Seam,
+    federation::{Calls, by_origin},
     status::{is_told, missing, to_failure},
-    wire::federation::{
-        FetchRequest, FetchResponse, federation_service_client::FederationServiceClient, fetch_response::Event,
-    },
+    wire::federation::{FetchRequest, FetchResponse, fetch_response::Event},
 };
 
-type Client = FederationServiceClient<Connection>;
 type Events = Streaming<FetchResponse>;
 
 /// How long to wait before each further try; there are no more.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 
 /// Asks, and answers when the head has arrived.
-pub(crate) async fn fetch(client: Client, request: Fetch) -> Result<RemoteMedia, Failure> {
-    let mut asker = Asker { client, request, began_at: Instant::now(), tries: 0 };
+pub(crate) async fn fetch(pool: Pool, request: Fetch) -> Result<RemoteMedia, Failure> {
+    let mut asker = Asker { pool, request, began_at: Instant::now(), tries: 0 };
     let (head, events) = asker.open().await?;
     let body = Body { asker, head: head.clone(), events, seam: Seam::default() };
     let body = stream::try_unfold(body, |mut body| async { Ok(body.next().await?.map(|piece| (piece, body))) });
@@ -36,7 +33,7 @@ pub(crate) async fn fetch(client: Client, request: Fetch) -> Result<RemoteMedia,
 
 /// Asks for one medium, as often as it may.
 struct Asker {
-    client: Client,
+    pool: Pool,
     request: Fetch,
     began_at: Instant,
     /// Further ones.
@@ -57,7 +54,9 @@ impl Asker {
     async fn try_open(&mut self) -> Result<(RemoteHead, Events), Status> {
         let timeout = self.request.timeout.saturating_sub(self.began_at.elapsed());
         let request = FetchRequest::from(&Fetch { timeout, ..self.request.clone() });
-        let mut events = self.client.fetch(request).await?.into_inner();
+        let route = by_origin(&self.request.mxc.server_name);
+        let method = |connection, request| async move { Calls::new(connection).fetch(request).await };
+        let mut events = self.pool.call(&route, request, method).await?;
         match events.message().await?.and_then(|message| message.event) {
             Some(Event::Head(head)) => Ok((head.try_into()?, events)),
             _ => Err(missing("head")),

@@ -65,6 +65,12 @@ pub(crate) fn is_told(status: &Status) -> bool {
     status.metadata().contains_key(CODE)
 }
 
+/// Whether a service of ours has no room for the call now.
+pub(crate) fn is_saturated(status: &Status) -> bool {
+    let code = status.metadata().get(CODE).and_then(|value| value.to_str().ok());
+    code.and_then(|name| name.parse().ok()) == Some(ErrorCode::LimitExceeded)
+}
+
 /// What the client makes of a status. One without our code comes from the transport: the
 /// service is out of reach, or a fault of ours. Its text names our network: users may see
 /// the failure, so it goes to the log alone.

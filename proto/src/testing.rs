@@ -9,7 +9,7 @@ use tonic::{service::Routes, transport::Server};
 
 use crate::{
     FederationService, FetchPeer, GrpcFederationClient, GrpcFederationServer, GrpcFetchPeerServer, GrpcThumbnailClient,
-    GrpcThumbnailServer, GrpcUploadClient, GrpcUploadServer, Link, ThumbnailService, UploadService,
+    GrpcThumbnailServer, GrpcUploadClient, GrpcUploadServer, Pool, ThumbnailService, UploadService,
 };
 
 /// How a service is reached.
@@ -60,12 +60,13 @@ pub async fn serve_peer(listener: std::net::TcpListener, peer: Arc<dyn FetchPeer
 
 /// Runs until the test's runtime ends.
 #[expect(clippy::expect_used, clippy::disallowed_methods, reason = "only tests call this")]
-async fn serve(routes: Routes) -> Link {
+async fn serve(routes: Routes) -> Pool {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let address = listener.local_addr().expect("it listens");
     let server = Server::builder().add_routes(routes).serve_with_incoming(TcpListenerStream::new(listener));
     drop(tokio::spawn(server));
-    Link::connect_lazy(&format!("http://{address}"), Duration::from_secs(30)).expect("it is a URL")
+    let url = format!("http://{address}").parse().expect("it is a URL");
+    Pool::new("test", vec![url], Duration::from_secs(30))
 }
 
 /// Makes of `async fn name(way: Way)` a test in each way.

@@ -8,7 +8,9 @@ use heliograph_types::{ContentType, Failure, Mxc, ThumbnailFormat, ThumbnailMeth
 use tonic::{Request, Response, Status};
 
 use crate::{
-    link::{Connection, Link},
+    Pool, RouteKey,
+    link::Connection,
+    pool::Route,
     status::{missing, parse, to_failure, to_status},
     wire::thumbnail as wire,
 };
@@ -191,14 +193,35 @@ fn read_thumbnail(wire::RenderResponse { content_type, image }: wire::RenderResp
 
 /// A [`ThumbnailService`] behind gRPC.
 #[derive(Debug, Clone)]
-pub struct GrpcThumbnailClient(wire::thumbnail_service_client::ThumbnailServiceClient<Connection>);
+pub struct GrpcThumbnailClient(Pool);
+
+type Calls = wire::thumbnail_service_client::ThumbnailServiceClient<Connection>;
 
 impl GrpcThumbnailClient {
-    /// The service at the other end of `link`.
-    pub fn new(link: Link) -> Self {
-        let client = wire::thumbnail_service_client::ThumbnailServiceClient::new(link.0);
-        Self(client.max_decoding_message_size(MOST_MESSAGE_BYTES).max_encoding_message_size(MOST_MESSAGE_BYTES))
+    /// The service at the instances of `pool`.
+    pub fn new(pool: Pool) -> Self {
+        Self(pool)
     }
+
+    async fn call<M, T, F>(&self, route: Route, message: M, method: impl Fn(Calls, M) -> F) -> Result<T, Failure>
+    where
+        M: Clone,
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let method = |connection, message| {
+            let calls = Calls::new(connection).max_decoding_message_size(MOST_MESSAGE_BYTES);
+            method(calls.max_encoding_message_size(MOST_MESSAGE_BYTES), message)
+        };
+        self.0.call(&route, message, method).await.map_err(to_failure)
+    }
+}
+
+/// All that concerns a picture meets in one place: its original is read once, and who wants the
+/// same at once shares it. Made twice, or elsewhere because that place is busy, it is the same: a
+/// lease and the stored key see to it that others wait, and the result is derived from content
+/// that never changes.
+fn by_picture(mxc: &Mxc) -> Route {
+    Route::by(RouteKey::of(&mxc.to_string())).overflowing()
 }
 
 #[async_trait]
@@ -212,10 +235,14 @@ impl ThumbnailService for GrpcThumbnailClient {
             animated: spec.animated,
             format: of_format(format),
         };
-        read_thumbnail(self.0.clone().render(message).await.map_err(to_failure)?.into_inner())
+        let method = |mut calls: Calls, message| async move { calls.render(message).await };
+        read_thumbnail(self.call(by_picture(&mxc), message, method).await?)
     }
 
+    /// Its content is not stored, and nothing of it is kept: any instance is as good. The same
+    /// content goes to the same one, where it is made once.
     async fn remake(&self, Remake { image, spec, format }: Remake) -> Result<Thumbnail, Failure> {
+        let route = Route::by(RouteKey::of_bytes(&image)).overflowing();
         let message = wire::RemakeRequest {
             image,
             width: spec.width,
@@ -224,19 +251,22 @@ impl ThumbnailService for GrpcThumbnailClient {
             animated: spec.animated,
             format: of_format(format),
         };
-        read_thumbnail(self.0.clone().remake(message).await.map_err(to_failure)?.into_inner())
+        let method = |mut calls: Calls, message| async move { calls.remake(message).await };
+        read_thumbnail(self.call(route, message, method).await?)
     }
 
     async fn describe(&self, Describe { mxc }: Describe) -> Result<Description, Failure> {
         let message = wire::DescribeRequest { mxc: mxc.to_string() };
+        let method = |mut calls: Calls, message| async move { calls.describe(message).await };
         let wire::DescribeResponse { width, height, blurhash, duration_ms } =
-            self.0.clone().describe(message).await.map_err(to_failure)?.into_inner();
+            self.call(by_picture(&mxc), message, method).await?;
         Ok(Description { width, height, blurhash, duration_ms })
     }
 
     async fn prepare(&self, Prepare { mxc }: Prepare) -> Result<(), Failure> {
         let message = wire::PrepareRequest { mxc: mxc.to_string() };
-        self.0.clone().prepare(message).await.map(drop).map_err(to_failure)
+        let method = |mut calls: Calls, message| async move { calls.prepare(message).await };
+        self.call(by_picture(&mxc), message, method).await.map(drop)
     }
 }
 

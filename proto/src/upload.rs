@@ -9,7 +9,9 @@ use prost::Message;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    link::{Connection, Link},
+    Pool, RouteKey,
+    link::Connection,
+    pool::Route,
     status::{missing, parse, parse_optional, to_failure, to_status},
     wire::upload as wire,
 };
@@ -135,6 +137,9 @@ pub struct Ticket {
     pub max_bytes: u64,
     /// Without progress for so long the upload is given up.
     pub idle_timeout: Duration,
+    /// What leads the later calls about this upload to the instance that began it. It saves work
+    /// and decides nothing.
+    pub route: RouteKey,
 }
 
 impl Ticket {
@@ -490,6 +495,7 @@ impl From<Ticket> for wire::Ticket {
             blob: ticket.blob,
             uploader: ticket.uploader.map(|user| user.to_string()),
             is_reserved: ticket.is_reserved,
+            route: ticket.route.number(),
         }
     }
 }
@@ -510,32 +516,76 @@ impl TryIntoTicket for Option<wire::Ticket> {
             fence: ticket.fence,
             max_bytes: ticket.max_bytes,
             idle_timeout: Duration::from_millis(ticket.idle_timeout_ms),
+            route: RouteKey::from_number(ticket.route),
         })
     }
 }
 
 /// An [`UploadService`] behind gRPC.
 #[derive(Debug, Clone)]
-pub struct GrpcUploadClient(Calls, Calls);
+pub struct GrpcUploadClient {
+    pool: Pool,
+    patience_to_complete: Option<Duration>,
+}
 
 type Calls = wire::upload_service_client::UploadServiceClient<Connection>;
 
 impl GrpcUploadClient {
-    /// The service at the other end of `link`.
-    pub fn new(link: Link) -> Self {
-        let calls = Calls::new(link.0);
-        Self(calls.clone(), calls)
+    /// The service at the instances of `pool`.
+    pub fn new(pool: Pool) -> Self {
+        Self { pool, patience_to_complete: None }
     }
 
-    /// With another link for completions, which take as long as the store does.
+    /// With another patience for what takes as long as the store does.
     #[must_use]
-    pub fn with_patient_link(self, link: Link) -> Self {
-        Self(self.0, Calls::new(link.0))
+    pub fn with_patience_to_complete(self, patience: Duration) -> Self {
+        Self { patience_to_complete: Some(patience), ..self }
+    }
+
+    async fn call<M, T, F>(&self, route: Route, message: M, method: impl Fn(Calls, M) -> F) -> Result<T, Failure>
+    where
+        M: Clone,
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let method = |connection, message| method(Calls::new(connection), message);
+        self.pool.call(&route, message, method).await.map_err(to_failure)
+    }
+
+    fn patient(&self, route: Route) -> Route {
+        self.patience_to_complete.map_or(route, |patience| route.within(patience))
+    }
+}
+
+/// All calls about an id go to one instance, where the actor of its upload is.
+fn by_id(mxc: &Mxc) -> Route {
+    Route::by(RouteKey::of(&mxc.to_string()))
+}
+
+fn by_user(user_id: &UserId) -> Route {
+    Route::by(RouteKey::of(user_id.as_str()))
+}
+
+/// Where an upload begins, and where all later calls about it go.
+///
+/// Begun twice, the upload of a new id costs an id that nobody knows. An id that is known is leased
+/// to the instance that began: until that lease has ended, the next one would refuse the id in our
+/// own name. So such a call is not repeated once it may have begun.
+fn to_begin(target: &Target) -> (RouteKey, Route) {
+    match target {
+        Target::New(_) => {
+            let key = RouteKey::random();
+            (key, Route::by(key))
+        }
+        Target::Reserved(mxc) | Target::Remote(mxc) => {
+            let key = RouteKey::of(&mxc.to_string());
+            (key, Route::by(key).once())
+        }
     }
 }
 
 #[async_trait]
 impl UploadService for GrpcUploadClient {
+    /// Twice costs an id that nobody knows and that expires, as when the client has left.
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Failure> {
         let Reserve { server_name, uploader, store } = request;
         let message = wire::ReserveRequest {
@@ -543,7 +593,8 @@ impl UploadService for GrpcUploadClient {
             uploader: uploader.to_string(),
             store: store.map(|store| store.to_string()),
         };
-        let answer = self.0.clone().reserve(message).await.map_err(to_failure)?.into_inner();
+        let method = |mut calls: Calls, message| async move { calls.reserve(message).await };
+        let answer = self.call(Route::by(RouteKey::random()), message, method).await?;
         Ok(Reservation {
             mxc: Mxc { server_name, media_id: parse(&answer.media_id).map_err(to_failure)? },
             unused_expires_at: Timestamp::from_millis(answer.unused_expires_at_ms),
@@ -551,12 +602,15 @@ impl UploadService for GrpcUploadClient {
         })
     }
 
+    /// Changes nothing.
     async fn presign(&self, Presign { mxc, uploader, store }: Presign) -> Result<String, Failure> {
         let store = store.map(|store| store.to_string());
         let message = wire::PresignRequest { mxc: mxc.to_string(), uploader: uploader.to_string(), store };
-        Ok(self.0.clone().presign(message).await.map_err(to_failure)?.into_inner().upload_url)
+        let method = |mut calls: Calls, message| async move { calls.presign(message).await };
+        Ok(self.call(by_id(&mxc), message, method).await?.upload_url)
     }
 
+    /// Who completes again waits for the first one, or takes over when its lease has ended.
     async fn complete(&self, request: Complete) -> Result<(), Failure> {
         let message = wire::CompleteRequest {
             mxc: request.mxc.to_string(),
@@ -564,11 +618,12 @@ impl UploadService for GrpcUploadClient {
             store: request.store.map(|store| store.to_string()),
             file_name: request.file_name.map(|name| name.to_string()),
         };
-        self.1.clone().complete(message).await.map_err(to_failure)?;
-        Ok(())
+        let method = |mut calls: Calls, message| async move { calls.complete(message).await };
+        self.call(self.patient(by_id(&request.mxc)), message, method).await.map(drop)
     }
 
     async fn begin(&self, request: Begin) -> Result<Ticket, Failure> {
+        let (key, route) = to_begin(&request.target);
         let target = match request.target {
             Target::New(server_name) => wire::begin_request::Target::NewFor(server_name.to_string()),
             Target::Reserved(mxc) => wire::begin_request::Target::ReservedMxc(mxc.to_string()),
@@ -580,17 +635,21 @@ impl UploadService for GrpcUploadClient {
             declared_bytes: request.declared_bytes,
             store: request.store.map(|store| store.to_string()),
         };
-        let answer = self.0.clone().begin(message).await.map_err(to_failure)?.into_inner();
-        answer.ticket.try_into_ticket().map_err(to_failure)
+        let method = |mut calls: Calls, message| async move { calls.begin(message).await };
+        let ticket = self.call(route, message, method).await?.ticket.try_into_ticket().map_err(to_failure)?;
+        Ok(Ticket { route: key, ..ticket })
     }
 
+    /// A report that comes twice is one; at another instance it starts the successor.
     async fn progress(&self, ticket: &Ticket, stored_bytes: u64) -> Result<(), Failure> {
         let message = wire::ProgressRequest { ticket: Some(ticket.clone().into()), stored_bytes };
-        self.0.clone().progress(message).await.map_err(to_failure)?;
-        Ok(())
+        let method = |mut calls: Calls, message| async move { calls.progress(message).await };
+        self.call(Route::by(ticket.route), message, method).await.map(drop)
     }
 
+    /// Who commits again finds the record of the first time, or writes the same one.
     async fn commit(&self, request: Commit) -> Result<(), Failure> {
+        let route = Route::by(request.ticket.route);
         let message = wire::CommitRequest {
             ticket: Some(request.ticket.into()),
             size_bytes: request.size_bytes,
@@ -600,44 +659,57 @@ impl UploadService for GrpcUploadClient {
             file_name: request.file_name.map(|name| name.to_string()),
             is_direct: request.is_direct,
         };
-        self.0.clone().commit(message).await.map_err(to_failure)?;
-        Ok(())
+        let method = |mut calls: Calls, message| async move { calls.commit(message).await };
+        self.call(route, message, method).await.map(drop)
     }
 
+    /// What is given up already is left alone.
     async fn abort(&self, ticket: &Ticket) -> Result<(), Failure> {
-        self.0.clone().abort(wire::AbortRequest { ticket: Some(ticket.clone().into()) }).await.map_err(to_failure)?;
-        Ok(())
+        let message = wire::AbortRequest { ticket: Some(ticket.clone().into()) };
+        let method = |mut calls: Calls, message| async move { calls.abort(message).await };
+        self.call(Route::by(ticket.route), message, method).await.map(drop)
     }
+
+    /// Brings about a state: the second time there is nothing left to change.
     async fn moderate(&self, Moderate { mxc, action, moderator }: Moderate) -> Result<bool, Failure> {
         let action = wire::Action::from(action).into();
         let message = wire::ModerateRequest { mxc: mxc.to_string(), action, moderator: moderator.to_string() };
-        Ok(self.0.clone().moderate(message).await.map_err(to_failure)?.into_inner().changed)
+        let method = |mut calls: Calls, message| async move { calls.moderate(message).await };
+        Ok(self.call(by_id(&mxc), message, method).await?.changed)
     }
 
+    /// Likewise.
     async fn block(&self, Block { sha256, is_blocked, moderator, reason }: Block) -> Result<(), Failure> {
+        let route = Route::by(RouteKey::of_bytes(&sha256));
         let (sha256, moderator) = (sha256.to_vec().into(), moderator.to_string());
         let message = wire::BlockRequest { sha256, is_blocked, moderator, reason };
-        self.0.clone().block(message).await.map_err(to_failure)?;
-        Ok(())
+        let method = |mut calls: Calls, message| async move { calls.block(message).await };
+        self.call(route, message, method).await.map(drop)
     }
 
+    /// Reads.
     async fn usage(&self, user_id: &UserId) -> Result<Usage, Failure> {
         let message = wire::UsageRequest { user_id: user_id.to_string() };
+        let method = |mut calls: Calls, message| async move { calls.usage(message).await };
         let wire::UsageResponse { bytes, files, most_bytes, most_files } =
-            self.0.clone().usage(message).await.map_err(to_failure)?.into_inner();
+            self.call(by_user(user_id), message, method).await?;
         Ok(Usage { bytes, files, most_bytes, most_files })
     }
 
+    /// Reads.
     async fn list_uploads(&self, request: ListUploads) -> Result<Uploads, Failure> {
         let ListUploads { user_id, newest_first, from, limit } = request;
         let message = wire::ListUploadsRequest { user_id: user_id.to_string(), newest_first, from, limit };
-        let answer = self.0.clone().list_uploads(message).await.map_err(to_failure)?.into_inner();
+        let method = |mut calls: Calls, message| async move { calls.list_uploads(message).await };
+        let answer = self.call(by_user(&user_id), message, method).await?;
         let media_ids = answer.media_ids.iter().map(|id| parse(id)).collect::<Result<_, _>>().map_err(to_failure)?;
         Ok(Uploads { media_ids, total: answer.total })
     }
 
+    /// What the first time has removed is not counted the second time.
     async fn purge_copies(&self, read_before: Timestamp) -> Result<u64, Failure> {
         let message = wire::PurgeCopiesRequest { read_before_ms: read_before.as_millis() };
-        Ok(self.1.clone().purge_copies(message).await.map_err(to_failure)?.into_inner().removed)
+        let method = |mut calls: Calls, message| async move { calls.purge_copies(message).await };
+        Ok(self.call(self.patient(Route::by(RouteKey::random())), message, method).await?.removed)
     }
 }

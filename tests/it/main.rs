@@ -42,6 +42,7 @@ mod quotas;
 mod ranges;
 mod rates;
 mod redirects;
+mod routing;
 mod secrets;
 mod shutdown;
 mod start;

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -27,6 +28,7 @@ pub struct Setup {
     environment: Vec<(String, String)>,
     redis_url: Option<String>,
     hosts: Vec<(String, String)>,
+    by_name: bool,
 }
 
 impl Setup {
@@ -41,6 +43,7 @@ impl Setup {
             environment: Vec::new(),
             redis_url: None,
             hosts: Vec::new(),
+            by_name: false,
         }
     }
 
@@ -92,6 +95,14 @@ impl Setup {
     pub fn host(mut self, name: &str, address: &str) -> Self {
         self.hosts.push((name.to_owned(), address.to_owned()));
         self
+    }
+
+    /// Whose roles are called by names, each with an address for every instance, as a headless
+    /// service has: see [`Deployment::start_beside`].
+    #[must_use]
+    pub fn by_name(mut self) -> Self {
+        self.by_name = true;
+        INNER.into_iter().fold(self, |setup, role| setup.host(&name_of(role), "127.0.0.1"))
     }
 
     /// With a Redis that is somewhere else, or nowhere.
@@ -173,9 +184,9 @@ impl Setup {
                 default("state", "redis_url", url);
             }
             if self.shape == Shape::Four {
-                default("cluster", "uploads_url", format!("http://{}", grpc[0]));
-                default("cluster", "thumbnails_url", format!("http://{}", grpc[1]));
-                default("cluster", "federation_url", format!("http://{}", grpc[2]));
+                for (role, address) in INNER.iter().zip(&grpc) {
+                    default("cluster", &format!("{role}_url"), self.url_of(role, address));
+                }
                 default("cluster", "grpc_listen", grpc_listen.clone());
             }
             let (section, key) = if serves_http(name) { ("api", "listen") } else { ("cluster", "health_listen") };
@@ -184,6 +195,18 @@ impl Setup {
         };
         names.iter().zip(&grpc).map(role).collect()
     }
+
+    fn url_of(&self, role: &str, address: &str) -> String {
+        let port = address.rsplit_once(':').unwrap().1;
+        if self.by_name { format!("http://{}:{port}", name_of(role)) } else { format!("http://{address}") }
+    }
+}
+
+/// The roles that others call, in the order in which they are started.
+const INNER: [&str; 3] = ["uploads", "thumbnails", "federation"];
+
+fn name_of(role: &str) -> String {
+    format!("{role}.test")
 }
 
 /// Whether a role answers clients.
@@ -301,6 +324,18 @@ impl Deployment {
         }
         self.roles.push(Role { name, file, settings, health });
         self.start().await;
+        health
+    }
+
+    /// Starts one more process of a role that is called by name, at another address of loopback
+    /// such as `127.0.0.2`, and lists it under the name. Gives the address of its health.
+    pub async fn start_beside(&mut self, name: &'static str, ip: &str) -> SocketAddr {
+        let first = self.setting_of(name, "cluster", "grpc_listen");
+        let listen = format!("{ip}:{}", first.rsplit_once(':').unwrap().1);
+        let health = self.start_second(name, &[("cluster", "grpc_listen", &listen)]).await;
+        let hosts = self.hosts.as_ref().expect("roles are called by name");
+        let mut hosts = fs::File::options().append(true).open(hosts).unwrap();
+        writeln!(hosts, "{ip} {}", name_of(name)).unwrap();
         health
     }
 

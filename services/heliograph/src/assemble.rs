@@ -102,7 +102,10 @@ fn open_for_peers(settings: &Settings) -> anyhow::Result<Option<TcpListener>> {
 }
 
 fn serve_calls(life: &Life, calls: TcpListener, routes: Routes) {
-    life.serve("gRPC", serve_grpc(calls, routes, GrpcServerConfig::default(), life.shutdown.clone()));
+    life.serve(
+        "gRPC",
+        serve_grpc(calls, routes, GrpcServerConfig::default(), life.leaving.clone(), life.shutdown.clone()),
+    );
 }
 
 /// The HTTP front, with the other roles in other processes.

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use heliograph_catalog::{Blocked, Lookup, Reserved, blob_key};
 use heliograph_leases::{Lease, State};
 use heliograph_proto::{
-    Begin, BlobId, Block, Commit, Complete, ListUploads, Moderate, Presign, Reservation, Reserve, Target, Ticket,
-    UploadService, Uploads, Usage,
+    Begin, BlobId, Block, Commit, Complete, ListUploads, Moderate, Presign, Reservation, Reserve, RouteKey, Target,
+    Ticket, UploadService, Uploads, Usage,
 };
 use heliograph_types::{ErrorCode, Failure, MediaId, Mxc, StoreName, Timestamp, UserId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -151,6 +151,7 @@ impl UploadOrchestrator {
         }
         let blob_id = new_blob_id(self.shared.clock.now().as_millis());
         let ticket = Ticket {
+            route: RouteKey::of(&mxc.to_string()),
             blob: blob_key(&mxc, blob_id.as_str(), begin.store.as_ref()).to_string(),
             mxc,
             blob_id,

@@ -21,7 +21,7 @@ use heliograph_matrix::{
 };
 use heliograph_proto::{
     Action, Begin, Block, Commit, Complete, FederationService, Fetch, ListUploads, Moderate, Presign, RemoteMedia,
-    Reservation, Reserve, Target, Ticket, UploadService, Uploads, Usage, testing::Way,
+    Reservation, Reserve, RouteKey, Target, Ticket, UploadService, Uploads, Usage, testing::Way,
 };
 use heliograph_types::{Clock, ErrorCode, Failure, ManualClock, MediaId, Mxc, ServerName, Timestamp, UserId};
 use tokio::sync::Notify;
@@ -96,6 +96,7 @@ impl UploadService for FakeUploads {
         let number = self.next.fetch_add(1, Ordering::SeqCst);
         let blob_id = format!("{number:026}");
         let ticket = Ticket {
+            route: RouteKey::random(),
             blob: blob_key(&mxc, &blob_id, None).to_string(),
             mxc: mxc.clone(),
             blob_id: blob_id.parse().unwrap(),

@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use heliograph_proto::{
-    FederationService, GrpcFederationClient, GrpcThumbnailClient, GrpcUploadClient, Link, ThumbnailService,
+    FederationService, GrpcFederationClient, GrpcThumbnailClient, GrpcUploadClient, Pool, ThumbnailService,
     UploadService,
 };
 use heliograph_runtime::Life;
@@ -13,39 +13,44 @@ use url::Url;
 
 use crate::settings::ClusterConfig;
 
-/// The upload orchestrator in another process.
+/// The upload orchestrators in other processes.
 pub(super) fn link_uploads(cluster: &ClusterConfig, life: &Life) -> anyhow::Result<Arc<dyn UploadService>> {
-    let link = open("uploads", cluster.uploads_url.as_ref(), cluster.uploads_timeout, life)?;
-    // The deadline is that of a link: what may take longer has one of its own.
-    let patient = connect("uploads", cluster.uploads_url.as_ref(), cluster.completion_timeout)?;
-    Ok(Arc::new(GrpcUploadClient::new(link).with_patient_link(patient)))
+    let pool = open("uploads", &cluster.uploads_url, cluster.uploads_timeout, cluster, life)?;
+    Ok(Arc::new(GrpcUploadClient::new(pool).with_patience_to_complete(cluster.completion_timeout)))
 }
 
-/// The thumbnailer in another process.
+/// The thumbnailers in other processes.
 pub(super) fn link_thumbnails(cluster: &ClusterConfig, life: &Life) -> anyhow::Result<Arc<dyn ThumbnailService>> {
-    let link = open("thumbnails", cluster.thumbnails_url.as_ref(), cluster.thumbnails_timeout, life)?;
-    Ok(Arc::new(GrpcThumbnailClient::new(link)))
+    let pool = open("thumbnails", &cluster.thumbnails_url, cluster.thumbnails_timeout, cluster, life)?;
+    Ok(Arc::new(GrpcThumbnailClient::new(pool)))
 }
 
-/// The federation fetcher in another process.
+/// The federation fetchers in other processes.
 pub(super) fn link_federation(cluster: &ClusterConfig, life: &Life) -> anyhow::Result<Arc<dyn FederationService>> {
-    let link = open("federation", cluster.federation_url.as_ref(), cluster.federation_timeout, life)?;
-    Ok(Arc::new(GrpcFederationClient::new(link)))
+    let pool = open("federation", &cluster.federation_url, cluster.federation_timeout, cluster, life)?;
+    Ok(Arc::new(GrpcFederationClient::new(pool)))
 }
 
-fn connect(role: &'static str, url: Option<&Url>, timeout: Duration) -> anyhow::Result<Link> {
+fn open(
+    role: &'static str,
+    urls: &[Url],
+    timeout: Duration,
+    cluster: &ClusterConfig,
+    life: &Life,
+) -> anyhow::Result<Pool> {
     let key = format!("cluster.{role}_url");
-    let url = url.ok_or_else(|| anyhow!("{key} is required"))?;
-    Link::connect_lazy(url.as_str(), timeout).context(key)
-}
-
-fn open(role: &'static str, url: Option<&Url>, timeout: Duration, life: &Life) -> anyhow::Result<Link> {
-    let link = connect(role, url, timeout)?;
-    let Some(url) = url.cloned() else { return Ok(link) };
-    let key = format!("cluster.{role}_url");
+    if urls.is_empty() {
+        return Err(anyhow!("{key} is required"));
+    }
+    let pool = Pool::new(role, urls.to_vec(), timeout);
+    life.tasks.spawn(pool.clone().follow_names(cluster.resolve_every, life.idle.clone()));
+    let asked = pool.clone();
     // Without it we go on with less: what does not need that role is still answered.
-    life.readiness.prefer(role, &format!("start `heliograph {role}`, or correct {key}"), move || knock(url.clone()));
-    Ok(link)
+    life.readiness.prefer(role, &format!("start `heliograph {role}`, or correct {key}"), move || {
+        let pool = asked.clone();
+        async move { pool.reach().await }
+    });
+    Ok(pool)
 }
 
 /// Whether somebody listens at `url`.

@@ -8,12 +8,21 @@ heliograph_settings::settings! {
     /// Roles in processes of their own: how they reach each other. `heliograph serve` needs
     /// nothing of this, unless several of them share their state.
     pub struct ClusterConfig {
-        /// Where the upload orchestrator takes calls, such as `http://uploads:8100`.
-        pub uploads_url: Option<Url> = None,
-        /// Where the thumbnailer takes calls.
-        pub thumbnails_url: Option<Url> = None,
-        /// Where the federation fetcher takes calls.
-        pub federation_url: Option<Url> = None,
+        /// Where the upload orchestrators take calls, such as `http://uploads:8100`. Each address
+        /// of the name is an instance (if it has any of IPv4, each of those), as of a headless
+        /// service in Kubernetes or a scaled one in compose. Where no name lists all instances,
+        /// several URLs do: `["http://10.0.0.5:8100", "http://10.0.0.6:8100"]`, in the environment
+        /// with a comma. What belongs together goes to the same instance, and to another one if
+        /// that does not answer; all processes should see the same names.
+        pub uploads_url: Vec<Url> = Vec::new(),
+        /// Where the thumbnailers take calls; otherwise as `uploads_url`.
+        pub thumbnails_url: Vec<Url> = Vec::new(),
+        /// Where the federation fetchers take calls; otherwise as `uploads_url`.
+        pub federation_url: Vec<Url> = Vec::new(),
+        /// How often the names of these URLs are looked up, to find instances that have come or
+        /// gone. When a call has failed they are looked up at once. While they cannot be, those
+        /// that were known are called.
+        pub resolve_every: Duration = Duration::from_secs(5),
         /// Where this process takes calls (gRPC) of other roles. Calls are neither encrypted
         /// nor authenticated: nobody but our own processes may reach this port.
         pub grpc_listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8100)),

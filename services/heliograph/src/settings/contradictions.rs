@@ -197,7 +197,7 @@ fn check_role(settings: &Settings, role: Role, found: &mut Found) {
         Role::Api => vec![uploads, thumbnails, federation],
         Role::Federation => vec![uploads],
     };
-    found.extend(needed.into_iter().filter_map(|(key, url)| Some((key.to_owned(), check_link(url.as_ref(), role)?))));
+    found.extend(needed.into_iter().filter_map(|(key, urls)| Some((key.to_owned(), check_links(urls, role)?))));
 }
 
 /// Who waits must be more patient than whom it waits for, or the wrong one gives up.
@@ -243,12 +243,12 @@ pub(super) fn doubts(settings: &Settings) -> Vec<(&'static str, String)> {
     found
 }
 
-fn check_link(url: Option<&Url>, role: Role) -> Option<String> {
-    match url {
-        None => Some(format!("is required by `heliograph {role}`")),
-        Some(url) if url.scheme() != "http" => Some(format!("must begin with http://, not {url}")),
-        Some(_) => None,
+fn check_links(urls: &[Url], role: Role) -> Option<String> {
+    if urls.is_empty() {
+        return Some(format!("is required by `heliograph {role}`"));
     }
+    let other = urls.iter().find(|url| url.scheme() != "http")?;
+    Some(format!("must begin with http://, not {other}"))
 }
 
 #[cfg(test)]

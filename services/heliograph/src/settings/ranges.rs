@@ -54,6 +54,7 @@ fn check_spans(settings: &Settings, found: &mut Found) {
         ("edge.body_timeout", edge.body_timeout),
         ("edge.connect_timeout", edge.connect_timeout),
         ("edge.answer_timeout", edge.answer_timeout),
+        ("cluster.resolve_every", cluster.resolve_every),
         ("cluster.uploads_timeout", cluster.uploads_timeout),
         ("cluster.completion_timeout", cluster.completion_timeout),
         ("cluster.thumbnails_timeout", cluster.thumbnails_timeout),
@@ -147,6 +148,7 @@ mod tests {
             ("previews", &["timeout", "read_timeout"]),
             ("edge", &["head_timeout", "body_timeout", "connect_timeout", "answer_timeout"]),
             ("cluster", &["uploads_timeout", "completion_timeout", "thumbnails_timeout", "federation_timeout"]),
+            ("cluster", &["resolve_every"]),
         ] {
             let is_several = matches!(section, "homeserver" | "store" | "quota");
             let header = if is_several { format!("[[{section}]]") } else { format!("[{section}]") };
@@ -161,6 +163,7 @@ mod tests {
     fn a_span_of_which_zero_has_a_meaning_may_be_zero() {
         let files = [
             "[process]\nshutdown_grace = \"0s\"",
+            "[process]\ndrain_delay = \"0s\"",
             "[api]\nmax_wait = \"0s\"",
             "[federation]\nremember_failed = \"0s\"",
         ];

@@ -9,7 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, Request, Response};
+use heliograph_types::LEAVING_HEADER;
+use http::{HeaderMap, HeaderValue, Request, Response};
 use opentelemetry::propagation::Extractor;
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -38,39 +39,42 @@ impl Default for GrpcServerConfig {
     }
 }
 
-/// Serves `routes` until `shutdown`; ends when the calls in progress have ended.
+/// Serves `routes` until `shutdown`; ends when the calls in progress have ended. From `leaving` on
+/// each answer says that calls are to go elsewhere.
 pub async fn serve_grpc(
     listener: TcpListener,
     routes: Routes,
     config: GrpcServerConfig,
+    leaving: CancellationToken,
     shutdown: CancellationToken,
 ) -> Result<(), io::Error> {
     let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener)?).with_nodelay(Some(true));
     Server::builder()
         .http2_keepalive_interval(Some(config.keep_alive_interval))
         .http2_keepalive_timeout(Some(config.keep_alive_timeout))
-        .layer(CallSpans)
+        .layer(CallSpans(leaving))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
         .await
         .map_err(io::Error::other)
 }
 
-/// Wraps a service so that each call has a span, child of the caller's.
-#[derive(Debug, Clone, Copy)]
-struct CallSpans;
+/// Wraps a service so that each call has a span, child of the caller's, and that the caller learns
+/// when this instance ends.
+#[derive(Debug, Clone)]
+struct CallSpans(CancellationToken);
 
 impl<S> Layer<S> for CallSpans {
     type Service = CallSpan<S>;
 
     fn layer(&self, inner: S) -> CallSpan<S> {
-        CallSpan(inner)
+        CallSpan(inner, self.0.clone())
     }
 }
 
 /// The service that [`CallSpans`] makes.
 #[derive(Debug, Clone)]
-struct CallSpan<S>(S);
+struct CallSpan<S>(S, CancellationToken);
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -93,11 +97,14 @@ where
         let span = open_span(&service, &method, request.headers());
         let started = Instant::now();
         let answer = span.in_scope(|| self.0.call(request));
-        let measured = span.clone();
+        let (measured, leaving) = (span.clone(), self.1.clone());
         Box::pin(
             async move {
-                let answer = answer.await;
-                if let Ok(response) = &answer {
+                let mut answer = answer.await;
+                if let Ok(response) = &mut answer {
+                    if leaving.is_cancelled() {
+                        response.headers_mut().insert(LEAVING_HEADER, HeaderValue::from_static("true"));
+                    }
                     note(&measured, service, method, response.headers(), started.elapsed());
                 }
                 answer
@@ -168,8 +175,8 @@ mod tests {
     #[tokio::test]
     async fn a_call_belongs_to_the_trace_of_its_caller() {
         let _traces = start_traces();
-        let service =
-            CallSpans.layer(service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(current_trace_id()))));
+        let service = CallSpans(CancellationToken::new())
+            .layer(service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(current_trace_id()))));
         let request = Request::builder()
             .uri("/heliograph.upload.v1.UploadService/Begin")
             .header("traceparent", TRACEPARENT)
@@ -178,6 +185,22 @@ mod tests {
         let answer = service.oneshot(request.unwrap()).await.unwrap();
 
         assert_eq!(answer.into_body(), TRACE_ID);
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_ends_says_so_with_each_answer() {
+        let leaving = CancellationToken::new();
+        let service =
+            CallSpans(leaving.clone()).layer(service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(()))));
+        let says_so = async || {
+            let answer = service.clone().oneshot(Request::new(())).await.unwrap();
+            answer.headers().contains_key(LEAVING_HEADER)
+        };
+
+        assert!(!says_so().await);
+        leaving.cancel();
+
+        assert!(says_so().await);
     }
 
     #[test]

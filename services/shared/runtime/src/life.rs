@@ -27,6 +27,13 @@ heliograph_settings::settings! {
         /// How long requests in progress may go on after the process was asked to end
         /// (SIGTERM, SIGINT); then they are cut off. A second signal cuts them off at once.
         pub shutdown_grace: Duration = Duration::from_secs(30),
+        /// How long a process that was asked to end goes on as before, but for `/readyz`, which
+        /// says from the first moment that it ends, and for a word with each answer to another
+        /// role, which then calls others. Who sends requests here needs that long to notice: in
+        /// Kubernetes at least as long as endpoints and names take to change (10s to 30s). Only
+        /// then does `process.shutdown_grace` begin. Zero where nobody has to notice, or where a
+        /// request that is refused goes to another instance.
+        pub drain_delay: Duration = Duration::ZERO,
         /// Threads on which the actors live: uploads in progress, remote origins; at most 1024.
         /// Without it, one per processor, at most four.
         pub actor_threads: Option<NonZeroUsize> = None,
@@ -50,7 +57,10 @@ pub enum Ended {
 /// The life of this process. Clones are the same one.
 #[derive(Debug, Clone)]
 pub struct Life {
-    /// Cancelled when the process is asked to end: accept nothing new, finish what is there.
+    /// Cancelled when the process is asked to end, `process.drain_delay` before `shutdown`: what
+    /// comes is still served, and told to go elsewhere next time.
+    pub leaving: CancellationToken,
+    /// Cancelled when the end begins: accept nothing new, finish what is there.
     pub shutdown: CancellationToken,
     /// Cancelled when nobody is served any more: background work ends.
     pub idle: CancellationToken,
@@ -64,12 +74,14 @@ pub struct Life {
     last_steps: LastSteps,
     failure: Arc<Mutex<Option<String>>>,
     grace: Duration,
+    drain_delay: Duration,
 }
 
 impl Life {
     /// Begins; inside an actix system.
     pub fn begin(config: &ProcessConfig) -> io::Result<Self> {
         Ok(Self {
+            leaving: CancellationToken::new(),
             shutdown: CancellationToken::new(),
             idle: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -79,6 +91,7 @@ impl Life {
             last_steps: LastSteps::default(),
             failure: Arc::default(),
             grace: config.shutdown_grace,
+            drain_delay: config.drain_delay,
         })
     }
 
@@ -128,10 +141,24 @@ impl Life {
         self.shutdown.cancel();
     }
 
+    /// Says that the end comes, and begins it when those who send requests here have had time to
+    /// notice.
+    pub async fn leave(&self) {
+        self.tell_leaving();
+        let failed = self.shutdown.cancelled();
+        let _ = tokio::time::timeout(self.drain_delay, failed).await;
+        self.shutdown.cancel();
+    }
+
+    fn tell_leaving(&self) {
+        self.readiness.drain();
+        self.leaving.cancel();
+    }
+
     /// Ends, in order: not ready, accept nothing, finish requests, end background work, stop
     /// the actors' threads, take the last steps.
     pub async fn end(&self) -> Ended {
-        self.readiness.drain();
+        self.tell_leaving();
         self.shutdown.cancel();
         let deadline = Instant::now() + self.grace;
         self.servers.close();
@@ -218,7 +245,37 @@ mod tests {
     use super::*;
 
     fn life(grace: Duration) -> Life {
-        Life::begin(&ProcessConfig { shutdown_grace: grace, actor_threads: NonZeroUsize::new(2) }).unwrap()
+        let config = ProcessConfig {
+            shutdown_grace: grace,
+            drain_delay: Duration::from_secs(5),
+            actor_threads: NonZeroUsize::new(2),
+        };
+        Life::begin(&config).unwrap()
+    }
+
+    #[actix_rt::test]
+    async fn who_leaves_says_so_at_once_and_goes_on_for_a_while() {
+        tokio::time::pause();
+        let (life, began_at) = (life(Duration::ZERO), Instant::now());
+
+        let noticed = async {
+            life.leaving.cancelled().await;
+            assert!(life.readiness.report().await.draining && !life.shutdown.is_cancelled());
+        };
+        tokio::join!(life.leave(), noticed);
+
+        assert!(life.shutdown.is_cancelled());
+        assert_eq!(began_at.elapsed(), Duration::from_secs(5));
+    }
+
+    #[actix_rt::test]
+    async fn who_fails_while_it_leaves_ends_at_once() {
+        tokio::time::pause();
+        let (life, began_at) = (life(Duration::ZERO), Instant::now());
+
+        tokio::join!(life.leave(), async { life.fail("no more files".to_owned()) });
+
+        assert_eq!(began_at.elapsed(), Duration::ZERO);
     }
 
     #[actix_rt::test]

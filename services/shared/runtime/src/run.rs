@@ -4,7 +4,6 @@ use std::{future::Future, io};
 
 use actix_rt::System;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 use crate::{Ended, Life, ProcessConfig};
 
@@ -37,7 +36,7 @@ where
 {
     let life = Life::begin(config)?;
     let signals = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
-    life.tasks.spawn(watch(signals, life.shutdown.clone(), life.idle.clone()));
+    life.tasks.spawn(watch(signals, life.clone()));
     let started = tokio::select! {
         result = start(life.clone()) => result,
         () = life.shutdown.cancelled() => Ok(()),
@@ -50,7 +49,7 @@ where
 }
 
 /// The first signal asks for the end, the second one ends at once.
-async fn watch([mut interrupt, mut terminate]: [Signal; 2], shutdown: CancellationToken, idle: CancellationToken) {
+async fn watch([mut interrupt, mut terminate]: [Signal; 2], life: Life) {
     let mut next = async || {
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -59,18 +58,21 @@ async fn watch([mut interrupt, mut terminate]: [Signal; 2], shutdown: Cancellati
     };
     tokio::select! {
         () = next() => {}
-        () = shutdown.cancelled() => {}
+        () = life.shutdown.cancelled() => {}
     }
-    if !shutdown.is_cancelled() {
-        tracing::info!("ending: finishing what is in progress; another signal ends at once");
-        shutdown.cancel();
-    }
+    let ending = async {
+        if !life.shutdown.is_cancelled() {
+            tracing::info!("ending: finishing what is in progress; another signal ends at once");
+            life.leave().await;
+        }
+        life.idle.cancelled().await;
+    };
     tokio::select! {
         () = next() => {
             tracing::warn!("ending at once");
             std::process::exit(INTERRUPTED);
         }
-        () = idle.cancelled() => {}
+        () = ending => {}
     }
 }
 
@@ -81,7 +83,7 @@ mod tests {
     use super::*;
 
     fn config() -> ProcessConfig {
-        ProcessConfig { shutdown_grace: Duration::from_secs(5), actor_threads: None }
+        ProcessConfig { shutdown_grace: Duration::from_secs(5), drain_delay: Duration::ZERO, actor_threads: None }
     }
 
     #[test]

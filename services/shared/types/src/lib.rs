@@ -10,6 +10,10 @@ mod secret;
 mod thumbnail;
 mod trial;
 
+/// What an instance that was asked to end puts before each answer over gRPC: calls are to go to
+/// others, although this one answers still.
+pub const LEAVING_HEADER: &str = "heliograph-leaving";
+
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use content::{ContentType, FileName, InvalidContentType};
 pub use error::{AccountLimit, ErrorCode, Failure};
