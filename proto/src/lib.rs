@@ -15,6 +15,7 @@ mod status;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod thumbnail;
+mod traced;
 mod upload;
 
 pub use federation::{

@@ -3,23 +3,21 @@
 use std::{error::Error, time::Duration};
 
 use http::uri::PathAndQuery;
-use opentelemetry::{global, propagation::Injector};
 use tonic::{
     Code, Request, Status,
     client::Grpc,
-    metadata::{MetadataKey, MetadataMap},
-    service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint},
 };
 use tonic_prost::ProstCodec;
-use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::traced::Traced;
 
 /// A connection to one instance. It connects when first used, and again after a loss.
 #[derive(Debug, Clone)]
 pub struct Link(pub(crate) Connection);
 
-/// A channel that carries the trace context.
-pub(crate) type Connection = InterceptedService<Channel, TraceContext>;
+/// A channel whose calls are spans, and carry the trace context.
+pub(crate) type Connection = Traced<Channel>;
 
 impl Link {
     /// A link to `url` (`http://host:port`). Each call has `timeout` until its head arrives.
@@ -50,7 +48,7 @@ impl Link {
 
     /// A link over a connection that is there already.
     pub fn over(channel: Channel) -> Self {
-        Self(InterceptedService::new(channel, TraceContext))
+        Self(Traced::new(channel))
     }
 }
 
@@ -71,28 +69,4 @@ fn deepest(error: &dyn Error) -> String {
         cause = deeper;
     }
     cause.to_string()
-}
-
-/// Puts the context of the current span into the metadata of a call (W3C `traceparent`).
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TraceContext;
-
-impl Interceptor for TraceContext {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let context = tracing::Span::current().context();
-        global::get_text_map_propagator(|propagator| {
-            propagator.inject_context(&context, &mut IntoMetadata(request.metadata_mut()));
-        });
-        Ok(request)
-    }
-}
-
-struct IntoMetadata<'a>(&'a mut MetadataMap);
-
-impl Injector for IntoMetadata<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        if let (Ok(key), Ok(value)) = (MetadataKey::from_bytes(key.as_bytes()), value.parse()) {
-            self.0.insert(key, value);
-        }
-    }
 }

@@ -30,6 +30,7 @@ mod limits;
 mod logout;
 mod media;
 mod memory;
+mod metrics;
 mod network;
 mod openapi;
 mod outages;

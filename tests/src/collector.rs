@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::{
         ExportTraceServiceRequest, ExportTraceServiceResponse,
         trace_service_server::{TraceService, TraceServiceServer},
     },
-    common::v1::any_value::Value,
+    common::v1::{KeyValue, any_value::Value},
     resource::v1::Resource,
 };
 use tokio::{net::TcpListener, task::JoinSet};
@@ -30,6 +30,8 @@ pub struct Seen {
     pub span_id: String,
     /// The span that it is a part of, in hex; empty without one.
     pub parent_id: String,
+    /// What is said of it, as `key=value`.
+    pub attributes: Vec<String>,
 }
 
 /// Takes traces on loopback until it is dropped.
@@ -60,6 +62,11 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
+    /// All spans that have arrived so far.
+    pub fn all(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
     /// The spans of one trace that have arrived so far.
     pub fn trace(&self, trace_id: &str) -> Vec<Seen> {
         let seen = self.seen.lock().unwrap();
@@ -84,10 +91,20 @@ impl TraceService for Sink {
                 trace_id: hex::encode(&span.trace_id),
                 span_id: hex::encode(&span.span_id),
                 parent_id: hex::encode(&span.parent_span_id),
+                attributes: span.attributes.iter().map(show).collect(),
             }));
         }
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
+}
+
+fn show(attribute: &KeyValue) -> String {
+    let value = match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
+        Some(Value::StringValue(text)) => text.clone(),
+        Some(Value::IntValue(number)) => number.to_string(),
+        other => format!("{other:?}"),
+    };
+    format!("{}={value}", attribute.key)
 }
 
 fn service_name(resource: Option<&Resource>) -> String {

@@ -1,6 +1,6 @@
 //! The byte path of a download: from a blob, or from another server, into an answer.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Instant};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -20,7 +20,7 @@ use heliograph_blobs::{BlobError, Key};
 use heliograph_catalog::MediaRecord;
 use heliograph_proto::{MediaBody, RemoteMedia};
 use heliograph_runtime::{Wanted, wanted_range};
-use heliograph_types::{ContentType, ErrorCode, Failure, FileName};
+use heliograph_types::{ContentType, ErrorCode, Failure, FileName, ServerName};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
     error::ApiError,
     headers::{self, Caching},
     http::download::Asked,
-    metrics,
+    meters::{Phase, Via},
     parts::{self, Content},
     server::Front,
 };
@@ -71,7 +71,8 @@ pub(crate) async fn stored(
                 size_bytes: record.size_bytes,
                 read_on: Box::new(front.reads.follow(record)),
             };
-            metrics::delivered("store", parts.iter().map(|part| part.end - part.start).sum());
+            let bytes = parts.iter().map(|part| part.end - part.start).sum();
+            front.meters.delivered(&record.mxc.server_name, Via::Store, bytes);
             let head_only = request.method() == Method::HEAD;
             Ok(parts::answer(head(StatusCode::PARTIAL_CONTENT), content, parts, head_only))
         }
@@ -128,24 +129,30 @@ pub(crate) type Pieces = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, actix
 
 /// Opens a part of the content; small files stay in memory for the next one who asks.
 pub(crate) async fn open(front: &Front, record: &MediaRecord, part: Range<u64>) -> Result<Opened, ApiError> {
-    let length = part.end - part.start;
+    let (length, begun) = (part.end - part.start, Instant::now());
     if front.hot.takes(record.size_bytes) {
         let found = find_small(front, &key(&record.blob)?, record.size_bytes).await?;
         let Some((source, content)) = found else { return Err(gone(record)) };
-        metrics::delivered(source, length);
+        front.meters.took(Phase::FirstByte, begun.elapsed());
+        front.meters.delivered(&record.mxc.server_name, source, length);
         let bounds = usize::try_from(part.start).unwrap_or(usize::MAX)..usize::try_from(part.end).unwrap_or(usize::MAX);
         if bounds.end > content.len() {
             return Err(Failure::internal("the stored content is shorter than its record says").into());
         }
         return Ok(Opened::Whole(content.slice(bounds)));
     }
-    metrics::delivered("store", length);
+    front.meters.delivered(&record.mxc.server_name, Via::Store, length);
     let pieces = match front.blobs.open(&key(&record.blob)?, part).await {
         Err(error) if error.is_not_found() => return Err(gone(record)),
         pieces => pieces?,
     };
-    let read_on = front.reads.follow(record);
-    Ok(Opened::Stream(Box::pin(pieces.inspect_ok(move |_| read_on()).map_err(broke_off))))
+    front.meters.took(Phase::FirstByte, begun.elapsed());
+    let (read_on, rest) = (front.reads.follow(record), front.meters.until_dropped(Phase::Rest));
+    let pieces = pieces.inspect_ok(move |_| {
+        let _lasts_as_long_as_the_stream = &rest;
+        read_on();
+    });
+    Ok(Opened::Stream(Box::pin(pieces.map_err(broke_off))))
 }
 
 /// The store failed in the middle; unless the content was just deleted, that is a fault.
@@ -166,18 +173,14 @@ fn gone(record: &MediaRecord) -> ApiError {
 }
 
 /// A small blob, and whether memory had it.
-pub(crate) async fn find_small(
-    front: &Front,
-    key: &Key,
-    most_bytes: u64,
-) -> Result<Option<(&'static str, Bytes)>, ApiError> {
+pub(crate) async fn find_small(front: &Front, key: &Key, most_bytes: u64) -> Result<Option<(Via, Bytes)>, ApiError> {
     if let Some(content) = front.hot.find(key.as_str()) {
-        return Ok(Some(("hot", content)));
+        return Ok(Some((Via::Hot, content)));
     }
     match front.blobs.get(key, most_bytes).await {
         Ok(content) => {
             front.hot.keep(key.as_str(), content.clone());
-            Ok(Some(("store", content)))
+            Ok(Some((Via::Store, content)))
         }
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
@@ -206,7 +209,7 @@ pub(crate) async fn arriving(
     front: &Front,
     request: &HttpRequest,
     asked: &Asked,
-    media: RemoteMedia,
+    (origin, media): (&ServerName, RemoteMedia),
     name: Option<&FileName>,
 ) -> Result<HttpResponse, ApiError> {
     let RemoteMedia { content_type, file_name, size_bytes, body } = media;
@@ -220,7 +223,6 @@ pub(crate) async fn arriving(
         Some(Wanted::Part(part)) => Some(part),
         Some(Wanted::All | Wanted::Parts(_)) | None => None,
     };
-    metrics::delivered("remote", size_bytes.unwrap_or_default());
     if let (Some(part), Some(size_bytes)) = (&part, size_bytes) {
         answer.status(StatusCode::PARTIAL_CONTENT).insert_header((CONTENT_RANGE, content_range(part, size_bytes)));
     }
@@ -229,6 +231,11 @@ pub(crate) async fn arriving(
     }
     let length = part.as_ref().map_or(size_bytes, |part| Some(part.end - part.start));
     let body = if request.method() == Method::HEAD { Box::pin(stream::empty()) } else { cut(body, part) };
+    let (counted, rest) = (front.meters.delivering(origin, Via::Remote), front.meters.until_dropped(Phase::Rest));
+    let body = body.inspect_ok(move |piece| {
+        let _lasts_as_long_as_the_stream = &rest;
+        counted.increment(piece.len() as u64);
+    });
     let pieces = body.map_err(|failure| {
         tracing::info!(%failure, "a remote file broke off on its way");
         actix_web::Error::from(ApiError::from(failure))

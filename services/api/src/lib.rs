@@ -18,6 +18,7 @@ mod hot;
 mod http;
 mod limits;
 mod listen;
+mod meters;
 mod metrics;
 mod params;
 mod parts;

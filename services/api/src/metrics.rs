@@ -1,12 +1,13 @@
 //! Every metric of this service; requests themselves are counted by the runtime.
 
-use metrics::counter;
+use std::time::Duration;
 
-/// Content went out; `source` is `hot`, `store` or `remote`, or of a thumbnail `origin`, where it was made, or
-/// `kept`, since it was.
-pub(crate) fn delivered(source: &'static str, bytes: u64) {
-    counter!("heliograph_delivered_total", "source" => source).increment(1);
-    counter!("heliograph_delivered_bytes_total", "source" => source).increment(bytes);
+use metrics::{counter, histogram};
+
+/// A phase of an upload is over: `admit` (may it be, and where to), `receive` (its bytes), `store` (until they
+/// are durable), `commit` (until the id means them).
+pub(crate) fn upload_phase(phase: &'static str, took: Duration) {
+    histogram!("heliograph_upload_phase_seconds", "phase" => phase).record(took);
 }
 
 /// Somebody was sent to where the bytes are.

@@ -39,14 +39,17 @@ pub(crate) async fn upload(
     described: Described,
     body: &mut Payload,
 ) -> Result<Mxc, ApiError> {
-    let declared_bytes = begin.declared_bytes;
+    let (declared_bytes, begun) = (begin.declared_bytes, Instant::now());
     let upload = Upload::begin(front, begin).await?;
     // Only now: what is refused for its size costs nothing.
     front.limits.upload_bytes(caller, declared_bytes.unwrap_or(STEP_BYTES)).await?;
     let blob = Key::new(upload.ticket().blob.as_str()).map_err(Failure::from)?;
     let writer = front.blobs.begin(&blob).await?;
+    metrics::upload_phase("admit", begun.elapsed());
+    let begun = Instant::now();
     let mut meter = Meter { caller, is_counted: declared_bytes.is_some(), uncounted_bytes: 0 };
     let received = receive(front, upload.ticket(), &mut meter, writer, body).await?;
+    metrics::upload_phase("receive", begun.elapsed());
     upload.finish(received, described).await
 }
 
@@ -208,8 +211,16 @@ impl Upload {
 
 async fn complete(uploads: Arc<dyn UploadService>, writer: Box<dyn BlobWriter>, commit: Commit) -> Result<(), Failure> {
     let ticket = commit.ticket.clone();
-    let outcome = match finish_alive(&*uploads, &commit, writer).await {
-        Ok(()) => insist(&*uploads, commit).await,
+    let begun = Instant::now();
+    let finished = finish_alive(&*uploads, &commit, writer).await;
+    metrics::upload_phase("store", begun.elapsed());
+    let outcome = match finished {
+        Ok(()) => {
+            let begun = Instant::now();
+            let committed = insist(&*uploads, commit).await;
+            metrics::upload_phase("commit", begun.elapsed());
+            committed
+        }
         Err(error) => {
             tracing::error!(%error, "an upload could not be stored");
             Err(error.into())

@@ -17,7 +17,7 @@ use crate::{
         download::{self, Asked, Found},
         thumbnail::picture_type,
     },
-    metrics,
+    meters::Via,
     server::Front,
 };
 
@@ -130,7 +130,7 @@ async fn ask_origin(front: &Front, mxc: &Mxc, asked: &Asked, variant: ThumbnailV
     drop(front.limits.fetch_bytes(&asked.caller, image.len() as u64).await);
     front.limits.render(&asked.caller).await?;
     let thumbnail = front.thumbnails.remake(Remake { image, spec, format }).await?;
-    metrics::delivered("origin", thumbnail.image.len() as u64);
+    front.meters.delivered(&mxc.server_name, Via::Origin, thumbnail.image.len() as u64);
     Ok(thumbnail)
 }
 
@@ -149,7 +149,7 @@ async fn find_kept(front: &Front, mxc: &Mxc, variant: ThumbnailVariant) -> Optio
     let kept = front.state.find_cached(&key_of(front, mxc, variant)).await;
     let image = kept.inspect_err(|error| tracing::debug!(%error, "no thumbnail is kept")).ok().flatten()?;
     let thumbnail = Thumbnail { content_type: picture_type(&image)?, image };
-    metrics::delivered("kept", thumbnail.image.len() as u64);
+    front.meters.delivered(&mxc.server_name, Via::Kept, thumbnail.image.len() as u64);
     Some(thumbnail)
 }
 

@@ -19,8 +19,8 @@ use tokio::sync::{Semaphore, broadcast::error::RecvError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ApiConfig, Deps, freeze::Freeze, hot::HotFiles, limits::Limits, listen, premake::Premake, published::Published,
-    reads::Reads, redirect::Redirects, remote_keys::RemoteKeys, work::Work,
+    ApiConfig, Deps, freeze::Freeze, hot::HotFiles, limits::Limits, listen, meters::Meters, premake::Premake,
+    published::Published, reads::Reads, redirect::Redirects, remote_keys::RemoteKeys, work::Work,
 };
 
 /// What all requests share.
@@ -53,6 +53,7 @@ pub(crate) struct Front {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hot: HotFiles,
+    pub(crate) meters: Meters,
     pub(crate) remote_keys: RemoteKeys,
     pub(crate) waiting: Semaphore,
     pub(crate) max_upload_bytes: u64,
@@ -124,6 +125,7 @@ pub async fn serve(config: ApiConfig, deps: Deps, listener: TcpListener) -> io::
 pub(crate) fn build_front(config: ApiConfig, deps: Deps) -> Result<Front, String> {
     Ok(Front {
         hot: HotFiles::new(config.hot_bytes.as_u64(), config.hot_file_bytes.as_u64()),
+        meters: Meters::new(&deps.server_names),
         remote_keys: RemoteKeys::new(),
         waiting: Semaphore::new(config.max_waiting.min(Semaphore::MAX_PERMITS)),
         freeze: Freeze::new(&config),

@@ -6,12 +6,13 @@
 use std::{io, path::Path, time::Duration};
 
 use bytes::Bytes;
-use heliograph_matrix::{ClientError, Reason, build_core_client, read_body};
+use heliograph_matrix::{ClientError, Reason, build_core_client, read_body, send_traced};
 use heliograph_types::StoreName;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::HeaderMap};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 use url::Url;
 
 use crate::{EdgeConfig, body::Feedable, error::EdgeError, metrics};
@@ -95,7 +96,7 @@ impl Upstream {
 
     /// Begins a request; it ends when this is dropped.
     pub(crate) fn begin(&self, request: RequestBuilder) -> Sending {
-        Sending(AbortOnDropHandle::new(self.runtime.spawn(request.send())))
+        Sending(AbortOnDropHandle::new(self.runtime.spawn(send_traced(request).in_current_span())))
     }
 
     /// Sends a request without a body and waits for the head of its answer.

@@ -19,11 +19,13 @@ use reqwest::{
     header::{AUTHORIZATION, HeaderMap, LOCATION},
 };
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::{Instrument, debug_span};
 use url::Url;
 
 use crate::{
     body::Limits,
     content::{Content, Opened},
+    metrics,
     pace::Floor,
     phase::Phase,
     question::{Endpoint, Question, What},
@@ -113,7 +115,10 @@ impl Asker {
 
     /// Where the origin is.
     async fn find(&self, origin: &ServerName) -> Result<Destinations, FetchError> {
-        let found = timeout(self.find_timeout, self.discovery.find_for_media(origin)).await;
+        let begun = Instant::now();
+        let finding = timeout(self.find_timeout, self.discovery.find_for_media(origin));
+        let found = finding.instrument(debug_span!("find server")).await;
+        metrics::phase_took(Phase::Find.name(), begun.elapsed());
         let found = found.map_err(|_| Phase::Find.late())?;
         found.map_err(|error| FetchError::nonsense(error.to_string()))
     }
@@ -258,7 +263,10 @@ impl Asker {
     }
 
     async fn head_of(&self, request: Request, deadline: Instant) -> Result<Response, FetchError> {
-        let response = timeout_at(deadline, request.send()).await.map_err(|_| Phase::Head.late())?;
+        let begun = Instant::now();
+        let response = timeout_at(deadline, request.send()).await;
+        metrics::phase_took(Phase::Head.name(), begun.elapsed());
+        let response = response.map_err(|_| Phase::Head.late())?;
         response.map_err(|error| match error {
             SendError::Refused(error) => refused(error),
             SendError::ConnectTimedOut => Phase::Connect.late(),

@@ -15,7 +15,7 @@ use heliograph_blobs::{BlobStore, BlobWriter, Key, Observed, Observer};
 use heliograph_catalog::{Catalog, MediaRecord};
 use heliograph_proto::{Begin, Commit, Fetch, Target, Ticket, UploadService, leaving};
 use heliograph_types::{ErrorCode, Failure, Mxc};
-use tokio::time::{sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -183,22 +183,29 @@ impl Fetcher {
                 given_up = self.report(ticket, &arrived) => Err(given_up),
             }
         };
-        let copied = match self.bounded(lead, media_is_late, copy).await {
+        let begun = Instant::now();
+        let copied = self.bounded(lead, media_is_late, copy).await;
+        metrics::phase_took("body", begun.elapsed());
+        let copied = match copied {
             Ok(copied) => copied,
             Err(error) => {
                 writer.abort().await;
                 return Err(error);
             }
         };
+        let begun = Instant::now();
         let mut finish = writer.finish();
         let finished = tokio::select! {
             finished = &mut finish => finished,
             // The commit will tell.
             _ = self.report(ticket, &arrived) => finish.await,
         };
+        metrics::phase_took("store", begun.elapsed());
         finished.map_err(FetchError::ours)?;
-        let size_bytes = copied.size_bytes;
-        self.commit(to_commit(copied, ticket, head)).await?;
+        let (size_bytes, begun) = (copied.size_bytes, Instant::now());
+        let committed = self.commit(to_commit(copied, ticket, head)).await;
+        metrics::phase_took("commit", begun.elapsed());
+        committed?;
         metrics::fetched(size_bytes);
         Ok(Stored { key: self.place_of(&request.mxc, key).await, size_bytes })
     }

@@ -13,6 +13,7 @@ use heliograph_types::{Clock, ErrorCode, Failure, ServerName, Timestamp};
 use lru::LruCache;
 use tokio::{runtime::Handle, sync::Semaphore, task::JoinHandle, time::timeout};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::{
     key_source::KeySource,
@@ -147,7 +148,7 @@ impl KeyFinder {
         let (this, server_name, key_id) = (Arc::clone(self), server_name.clone(), key_id.clone());
         let shared =
             async move { this.flights.join(server_name.clone(), || this.refresh(&server_name, &key_id)).await };
-        self.tasks.spawn_on(shared, &self.runtime)
+        self.tasks.spawn_on(shared.in_current_span(), &self.runtime)
     }
 
     fn remembered(&self) -> MutexGuard<'_, LruCache<ServerName, Remembered>> {

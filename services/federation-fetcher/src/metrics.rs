@@ -18,6 +18,11 @@ pub(crate) fn fetch_ended(result: Result<(), &Failure>, took: Duration) {
     histogram!("heliograph_federation_fetch_seconds").record(took);
 }
 
+/// A phase of a fetch has ended, in whatever way.
+pub(crate) fn phase_took(phase: &'static str, took: Duration) {
+    histogram!("heliograph_federation_phase_seconds", "phase" => phase).record(took);
+}
+
 /// A copy was fetched and stored.
 pub(crate) fn fetched(size_bytes: u64) {
     counter!("heliograph_federation_fetched_bytes_total").increment(size_bytes);

@@ -26,6 +26,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
 
 use self::{picture::Pictures, room::Room, rules::Rules, site::Site, visit::Wish};
 use crate::metrics;
@@ -118,7 +119,8 @@ impl Previews {
     /// Goes on if nobody waits any more: what it brings is remembered.
     async fn make_in_background(self: &Arc<Self>, key: String, wish: Wish) -> Result<Bytes, Failure> {
         let previews = Arc::clone(self);
-        let making = self.tasks.spawn_on(async move { previews.make(&key, &wish).await }, &self.runtime);
+        let making =
+            self.tasks.spawn_on(async move { previews.make(&key, &wish).await }.in_current_span(), &self.runtime);
         making.await.unwrap_or_else(|error| Err(Failure::internal(format!("the preview was not made: {error}"))))
     }
 

@@ -17,6 +17,7 @@ use heliograph_types::{Failure, Mxc, ServerName, ThumbnailSpec, Timestamp};
 use lru::LruCache;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use crate::{
     actors::origin::Work,
@@ -77,7 +78,7 @@ impl Thumbnails {
             let image = timeout(patience, work.fetcher.asker.fetch_thumbnail(&request)).await;
             image.unwrap_or_else(|_| Err(Phase::Total.late()))
         };
-        let task = AbortOnDropHandle::new(tasks.spawn_on(task, &runtime));
+        let task = AbortOnDropHandle::new(tasks.spawn_on(task.in_current_span(), &runtime));
         let result = task.await.unwrap_or_else(|_| Err(FetchError::ours(Failure::internal("the question panicked"))));
         metrics::thumbnail_fetched(result.as_ref().map(Bytes::len).map_err(|error| &error.failure));
         result.map_err(|error| self.note(which, error))

@@ -17,6 +17,8 @@ const BACKGROUND: &str = "heliograph_thumbnail_premade_total";
 const JOBS: &str = "heliograph_thumbnail_jobs_total";
 const WORKERS_LOST: &str = "heliograph_thumbnail_workers_lost_total";
 const WAIT_SECONDS: &str = "heliograph_thumbnail_wait_seconds";
+const READ_SECONDS: &str = "heliograph_thumbnail_read_seconds";
+const STORE_SECONDS: &str = "heliograph_thumbnail_store_seconds";
 const ADMITTED: &str = "heliograph_thumbnail_admitted_memory_bytes";
 const BYTES: &str = "heliograph_thumbnail_bytes_total";
 
@@ -40,6 +42,16 @@ pub(crate) fn describe() {
         WAIT_SECONDS,
         metrics::Unit::Seconds,
         "How long a job has waited for a worker, and for memory"
+    );
+    metrics::describe_histogram!(
+        READ_SECONDS,
+        metrics::Unit::Seconds,
+        "How long it takes until a picture is there to be worked on: read from the store into memory"
+    );
+    metrics::describe_histogram!(
+        STORE_SECONDS,
+        metrics::Unit::Seconds,
+        "How long it takes until what was made of a picture is stored"
     );
     metrics::describe_gauge!(ADMITTED, metrics::Unit::Bytes, "Memory that jobs in work are estimated to take");
     metrics::describe_gauge!(QUEUED, "Pictures that wait or are in work");
@@ -138,8 +150,14 @@ pub(crate) fn rendered(took: Duration) {
 }
 
 /// A file was read.
-pub(crate) fn read(bytes: u64) {
+pub(crate) fn read(bytes: u64, took: Duration) {
+    metrics::histogram!(READ_SECONDS).record(took.as_secs_f64());
     metrics::counter!(BYTES, "direction" => "read").increment(bytes);
+}
+
+/// What was made of a picture is stored, or was tried to.
+pub(crate) fn stored(took: Duration) {
+    metrics::histogram!(STORE_SECONDS).record(took.as_secs_f64());
 }
 
 /// A thumbnail was made.

@@ -20,6 +20,7 @@ use heliograph_proto::{Describe, Description, Prepare, Remake, Render, Thumbnail
 use heliograph_types::{ErrorCode, Failure, Mxc, Sizes, ThumbnailVariant};
 use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use self::{background::Background, order::Order};
 use crate::{
@@ -140,7 +141,8 @@ impl Studio {
     async fn ask<O: Order>(self: &Arc<Self>, order: O) -> Outcome<O::Product> {
         let (seat, new_flight) = O::flights(self).join(&order);
         if let Some(flight) = new_flight {
-            self.deps.tasks.spawn_on(Arc::clone(self).fly(order, flight), &self.runtime);
+            // In traces it belongs to the first who asks.
+            self.deps.tasks.spawn_on(Arc::clone(self).fly(order, flight).in_current_span(), &self.runtime);
         }
         match tokio::time::timeout(self.config.timeout, seat.outcome()).await {
             Ok(Some(outcome)) => outcome,

@@ -1,5 +1,6 @@
 //! Every metric of this service.
 
+use heliograph_catalog::MediaRecord;
 use heliograph_leases::Holdings;
 use heliograph_proto::Action;
 use metrics::{counter, gauge};
@@ -16,10 +17,12 @@ pub(crate) fn ended() {
     gauge!("heliograph_uploads_in_progress").decrement(1);
 }
 
-/// Media of this size was committed.
-pub(crate) fn committed(size_bytes: u64) {
-    counter!("heliograph_uploads_committed_total").increment(1);
-    counter!("heliograph_uploads_committed_bytes_total").increment(size_bytes);
+/// A medium was committed. Its server name is one of ours if somebody has uploaded it; of all
+/// others there is no bound.
+pub(crate) fn committed(record: &MediaRecord) {
+    let tenant = if record.uploader.is_some() { record.mxc.server_name.to_string() } else { "remote".to_owned() };
+    counter!("heliograph_uploads_committed_total", "tenant" => tenant.clone()).increment(1);
+    counter!("heliograph_uploads_committed_bytes_total", "tenant" => tenant).increment(record.size_bytes);
 }
 
 /// Content of this size that was put into the store without us was committed.

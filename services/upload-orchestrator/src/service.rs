@@ -311,7 +311,7 @@ impl UploadService for UploadOrchestrator {
     #[tracing::instrument(skip_all, fields(mxc = %ticket.mxc))]
     async fn abort(&self, ticket: &Ticket) -> Result<(), Failure> {
         match self.actor_of(ticket) {
-            Ok(addr) => under_deadline(addr.send(AbortUpload)).await,
+            Ok(addr) => under_deadline(addr.send(AbortUpload { span: tracing::Span::current() })).await,
             // Nothing can commit it any more; but the caller may have finished the blob since.
             Err(failure) if failure.code == ErrorCode::NotFound => discard(&self.shared, ticket).await,
             Err(failure) => Err(failure),

@@ -3,7 +3,10 @@
 //!
 //! And the same without authentication under `/_matrix/media`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::HttpRequest;
 use futures_util::TryStreamExt;
@@ -18,6 +21,7 @@ use crate::{
     error::ApiError,
     headers::Caching,
     limits::Caller,
+    meters::Phase,
     metrics,
     params::{self, Query},
     redirect::{self, Wanted, Who, Wish},
@@ -93,7 +97,9 @@ async fn respond(front: &Front, request: &HttpRequest, asked: Asked) -> Outcome 
     let mxc = params::mxc(request)?;
     let wait = Query::of(request).wait(front.config.max_wait)?;
     let name = params::text_segment(request, "file_name").and_then(|name| FileName::new(&name));
+    let begun = Instant::now();
     let mut found = find(front, &mxc, &asked, wait).await?;
+    front.meters.took(Phase::Record, begun.elapsed());
     if let Found::Stored(record) = &found {
         match stored(front, request, &asked, record, name.as_ref()).await {
             Err(error) if record.is_remote_copy() && error.is_not_found() => {
@@ -110,7 +116,9 @@ async fn respond(front: &Front, request: &HttpRequest, asked: Asked) -> Outcome 
             let record = front.catalog.find(&mxc).await?.ok_or_else(Failure::not_found)?;
             deliver::stored(front, request, &record, name.as_ref(), asked.caching).await
         }
-        Found::Arriving(media) => deliver::arriving(front, request, &asked, media, name.as_ref()).await,
+        Found::Arriving(media) => {
+            deliver::arriving(front, request, &asked, (&mxc.server_name, media), name.as_ref()).await
+        }
     }
 }
 

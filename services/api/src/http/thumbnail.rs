@@ -18,6 +18,7 @@ use crate::{
     formats,
     http::download::{self, Asked},
     limits::Caller,
+    meters::Via,
     params::{self, Query},
     redirect::{self, Wanted},
     remote_thumbnail::{self, Source},
@@ -97,14 +98,18 @@ pub(crate) async fn stored_or_rendered(
 ) -> Result<Thumbnail, ApiError> {
     // A larger one is not kept in memory, and is left to the thumbnailer as one that is missing.
     if let Some(key) = stored_key(front, &mxc, variant)
-        && let Ok(Some((_, image))) = deliver::find_small(front, &key, front.config.hot_file_bytes.as_u64()).await
+        && let Ok(Some((via, image))) = deliver::find_small(front, &key, front.config.hot_file_bytes.as_u64()).await
         && let Some(content_type) = picture_type(&image)
     {
+        front.meters.delivered(&mxc.server_name, via, image.len() as u64);
         return Ok(Thumbnail { content_type, image });
     }
     front.limits.render(caller).await?;
     let ThumbnailVariant { spec, format } = variant;
-    Ok(front.thumbnails.render(Render { mxc, spec, format }).await?)
+    let server_name = mxc.server_name.clone();
+    let thumbnail = front.thumbnails.render(Render { mxc, spec, format }).await?;
+    front.meters.delivered(&server_name, Via::Rendered, thumbnail.image.len() as u64);
+    Ok(thumbnail)
 }
 
 /// Where a thumbnail is, if it is stored.

@@ -27,6 +27,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span, debug_span};
 
 use super::registry::PATIENCE;
 use crate::{
@@ -53,6 +54,8 @@ pub(crate) struct Work {
 struct Waiting {
     request: Fetch,
     pilot: Pilot,
+    /// The request that began it.
+    span: Span,
 }
 
 pub(crate) struct OriginActor {
@@ -90,7 +93,11 @@ fn limits(config: &FederationConfig) -> Limits {
 /// Somebody wants media of this origin. The answer is a flight that may still wait.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Flight, Failure>")]
-pub(crate) struct Want(pub(crate) Fetch);
+pub(crate) struct Want {
+    pub(crate) request: Fetch,
+    /// The request that a fetch for it would be a part of.
+    pub(crate) span: Span,
+}
 
 /// The flight of a medium, if it is in the air.
 #[derive(Debug, Message)]
@@ -137,15 +144,15 @@ impl Actor for OriginActor {
 impl Handler<Want> for OriginActor {
     type Result = Result<Flight, Failure>;
 
-    fn handle(&mut self, Want(request): Want, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Want { request, span }: Want, ctx: &mut Self::Context) -> Self::Result {
         self.used_at = self.work.clock.now();
         let media_id = request.mxc.media_id.clone();
         let answer = match self.origin.want(&media_id, self.used_at) {
             Admission::Join => {
                 self.flights.get(&media_id).cloned().ok_or_else(|| Failure::internal("a fetch has been lost"))
             }
-            Admission::Start => self.start_if_room(request, ctx),
-            Admission::Wait => Ok(self.enqueue(request)),
+            Admission::Start => self.start_if_room(request, span, ctx),
+            Admission::Wait => Ok(self.enqueue(request, span)),
             Admission::Refuse(failure) => Err(failure),
             Admission::Overdrawn(wait) => {
                 metrics::limited("max_bytes_per_origin");
@@ -214,7 +221,7 @@ impl OriginActor {
         now.since(self.used_at) >= self.work.config.origin_idle && self.origin.is_idle(now)
     }
 
-    fn start_if_room(&mut self, request: Fetch, ctx: &mut Context<Self>) -> Result<Flight, Failure> {
+    fn start_if_room(&mut self, request: Fetch, span: Span, ctx: &mut Context<Self>) -> Result<Flight, Failure> {
         let Ok(room) = Arc::clone(&self.work.room).try_acquire_owned() else {
             // Nothing can wait here while there was a free place, so nothing is to be started.
             self.origin.finished(&request.mxc.media_id, Outcome::Ours, self.used_at, 0.0);
@@ -223,14 +230,14 @@ impl OriginActor {
         };
         let (pilot, flight) = take_off(&request);
         self.flights.insert(request.mxc.media_id.clone(), flight.clone());
-        self.spawn_fetch(Waiting { request, pilot }, room, ctx);
+        self.spawn_fetch(Waiting { request, pilot, span }, room, ctx);
         Ok(flight)
     }
 
-    fn enqueue(&mut self, request: Fetch) -> Flight {
+    fn enqueue(&mut self, request: Fetch, span: Span) -> Flight {
         let (media_id, (pilot, flight)) = (request.mxc.media_id.clone(), take_off(&request));
         self.flights.insert(media_id.clone(), flight.clone());
-        self.waiting.insert(media_id, Waiting { request, pilot });
+        self.waiting.insert(media_id, Waiting { request, pilot, span });
         flight
     }
 
@@ -254,8 +261,8 @@ impl OriginActor {
         }
     }
 
-    /// The task outlives this actor, and its callers.
-    fn spawn_fetch(&self, Waiting { request, pilot }: Waiting, room: OwnedSemaphorePermit, ctx: &Context<Self>) {
+    /// The task outlives this actor, and its callers. In traces it belongs to the first of them.
+    fn spawn_fetch(&self, Waiting { request, pilot, span }: Waiting, room: OwnedSemaphorePermit, ctx: &Context<Self>) {
         let (work, actor) = (Arc::clone(&self.work), ctx.address());
         self.watch_probe(&request.mxc.media_id, ctx);
         pilot.begin();
@@ -272,7 +279,8 @@ impl OriginActor {
             let _ = timeout(PATIENCE, actor.send(finished)).await;
             pilot.land(result.map_err(|error| error.failure));
         };
-        self.work.tasks.spawn_on(fetch, &self.work.runtime);
+        let detail = span.in_scope(|| debug_span!("fetch"));
+        self.work.tasks.spawn_on(fetch.instrument(detail).instrument(span), &self.work.runtime);
     }
 
     /// Others may wait for this one: they need not wait until all of it is here.

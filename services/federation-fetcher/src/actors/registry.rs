@@ -14,6 +14,7 @@ use heliograph_proto::Fetch;
 use heliograph_types::{Failure, Mxc, ServerName};
 use lru::LruCache;
 use tokio::time::timeout;
+use tracing::Span;
 
 use super::origin::{InTheAir, OriginActor, Retire, Want, Work};
 use crate::{flight::Flight, metrics};
@@ -54,7 +55,7 @@ impl Registry {
     pub(crate) async fn want(&self, request: Fetch) -> Result<Flight, Failure> {
         for _ in 0..2 {
             let actor = self.find_or_start(&request.mxc.server_name)?;
-            match timeout(PATIENCE, actor.send(Want(request.clone()))).await {
+            match timeout(PATIENCE, actor.send(Want { request: request.clone(), span: Span::current() })).await {
                 Ok(Ok(answer)) => return answer,
                 Ok(Err(MailboxError::Closed)) => {}
                 Ok(Err(MailboxError::Timeout)) | Err(_) => break,

@@ -8,6 +8,8 @@ mod error;
 mod key;
 mod local;
 mod location;
+mod measured;
+mod meter;
 mod observed;
 mod pieces;
 mod routed;
@@ -25,6 +27,7 @@ pub use config::{Bucket, Cloud, ConditionalCreate, ServerSideEncryption, Storage
 pub use error::BlobError;
 pub use key::{InvalidKey, Key, store_prefix};
 pub use local::LocalStore;
+use measured::MeasuredStore;
 pub use observed::{Observed, Observer};
 pub use routed::RoutedStore;
 pub use store::{BlobReader, BlobStore, BlobWriter, Grant, Listing, Stat};
@@ -37,8 +40,8 @@ pub async fn open_store(
     others: &[StoreConfig],
     data_folder: &Path,
 ) -> Result<Arc<dyn BlobStore>, BlobError> {
-    let usual: Arc<dyn BlobStore> = match config.bucket() {
-        Some(bucket) => Arc::new(CloudStore::open(bucket, config).await?),
+    let usual = match config.bucket() {
+        Some(bucket) => measured(CloudStore::open(bucket, config).await?, bucket.cloud.label()),
         None => open_folder(config, data_folder)?,
     };
     let mut store = RoutedStore::new(usual);
@@ -47,7 +50,7 @@ pub async fn open_store(
         // Nothing is asked of it: what is elsewhere may be had while it is out of reach. Records
         // lie in the usual store alone, so nobody asks it who was first either.
         let opened = match storage.bucket() {
-            Some(bucket) => CloudStore::unasked(bucket, storage).map(|store| -> Arc<dyn BlobStore> { Arc::new(store) }),
+            Some(bucket) => CloudStore::unasked(bucket, storage).map(|store| measured(store, bucket.cloud.label())),
             None => open_folder(storage, data_folder),
         };
         store = store.with(name.clone(), opened.map_err(|error| error.in_store(name))?);
@@ -57,5 +60,9 @@ pub async fn open_store(
 
 fn open_folder(config: &StorageConfig, data_folder: &Path) -> Result<Arc<dyn BlobStore>, BlobError> {
     let folder = config.folder(data_folder).unwrap_or_else(|| data_folder.join("media"));
-    Ok(Arc::new(LocalStore::open(&folder, config)?))
+    Ok(measured(LocalStore::open(&folder, config)?, "folder"))
+}
+
+fn measured(store: impl BlobStore, kind: &'static str) -> Arc<dyn BlobStore> {
+    Arc::new(MeasuredStore::new(Arc::new(store), kind))
 }

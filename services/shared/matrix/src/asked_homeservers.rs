@@ -3,7 +3,12 @@
 //! Has room of its own for questions, as much as there is for those about tokens: whoever asks
 //! for versions without a token keeps nobody from being known.
 
-use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use heliograph_types::{Clock, Secret, ServerName, UserId};
@@ -11,11 +16,13 @@ use reqwest::{Method, RequestBuilder};
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use crate::{
     AuthError, Homeserver, Homeservers, Presented, Reason, Refusal, Reply, WellKnownFile, metrics,
     recent::Recent,
     reply::endpoint,
+    spans::send_traced,
     token::{Digest, is_sendable},
 };
 
@@ -112,10 +119,12 @@ impl AskedHomeservers {
         let (request, most_bytes, now) = (question.request(homeserver), question.most_bytes, self.clock.now());
         let exchange = async move {
             let _permit = permit;
-            let response = request.send().await.map_err(|error| unavailable(Reason(&error)))?;
+            let response = send_traced(request).await.map_err(|error| unavailable(Reason(&error)))?;
             Reply::read(response, most_bytes, now).await.map_err(unavailable)
         };
-        let exchanged = AbortOnDropHandle::new(self.runtime.spawn(exchange)).await;
+        let begun = Instant::now();
+        let exchanged = AbortOnDropHandle::new(self.runtime.spawn(exchange.in_current_span())).await;
+        metrics::homeserver_asked("other", matches!(exchanged, Ok(Ok(_))), begun.elapsed());
         let reply = exchanged.map_err(|_| unavailable("the question was not finished"))??;
         if matches!(reply.status, 300..400 | 500..) { Err(unexpected(&reply)) } else { Ok(reply) }
     }

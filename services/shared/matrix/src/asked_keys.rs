@@ -6,7 +6,7 @@ use reqwest::{Response, StatusCode};
 
 use crate::{
     Discovery, GuardedClient, Homeserver, KeyDocument, MOST_KEY_DOCUMENT_BYTES, Reason, client::read_body,
-    reply::endpoint,
+    reply::endpoint, spans::send_traced,
 };
 
 const PATH: [&str; 4] = ["_matrix", "key", "v2", "server"];
@@ -14,7 +14,7 @@ const PATH: [&str; 4] = ["_matrix", "key", "v2", "server"];
 /// The keys that the homeserver publishes at its own URL; `None` if it has no such path (404).
 pub async fn ask_for_keys(homeserver: &Homeserver, now: Timestamp) -> Result<Option<KeyDocument>, String> {
     let request = homeserver.client.get(endpoint(&homeserver.url, &PATH));
-    let response = request.send().await.map_err(|error| Reason(&error).to_string())?;
+    let response = send_traced(request).await.map_err(|error| Reason(&error).to_string())?;
     match response.status() {
         StatusCode::NOT_FOUND => Ok(None),
         _ => read(homeserver, response, now).await.map(Some),

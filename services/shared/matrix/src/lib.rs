@@ -29,6 +29,7 @@ mod reply;
 mod server_lists;
 mod shared_answers;
 mod signing_key;
+mod spans;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
@@ -58,6 +59,7 @@ pub use published_keys::publish_key;
 pub use reply::{Reply, read_retry_after};
 pub use server_lists::ServerLists;
 pub use signing_key::{SigningKey, SigningKeyError};
+pub use spans::send_traced;
 pub use token::{AuthError, DevelopmentTokens, Presented, Refusal, Requester, TokenChecker};
 pub use whoami::{Homeserver, Whoami, WhoamiDeps};
 pub use x_matrix::{Credentials, InvalidCredentials, SignedRequest};

@@ -1,12 +1,19 @@
 //! Asking homeservers who a token belongs to (`account/whoami`), and remembering briefly.
 
-use std::{cmp::max, fmt, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    cmp::max,
+    fmt,
+    num::NonZeroUsize,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use heliograph_leases::State;
 use heliograph_types::{Clock, Secret, ServerName, UserId};
 use tokio::{runtime::Handle, sync::Semaphore, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
 use url::Url;
 
 use crate::{
@@ -161,7 +168,7 @@ impl Whoami {
     ) -> Option<(usize, Result<Requester, Refusal>)> {
         let mut questions = JoinSet::new();
         for index in round {
-            questions.spawn_on(self.question(index, presented), &self.runtime);
+            questions.spawn_on(self.question(index, presented).in_current_span(), &self.runtime);
         }
         while let Some(answer) = questions.join_next().await {
             let lost = |_| (0, Opinion::Unavailable("the question was not finished".to_owned()));
@@ -183,7 +190,10 @@ impl Whoami {
         let (homeserver, presented, now) = (self.homeservers[index].clone(), presented.clone(), self.clock.now());
         async move {
             let opinion = if room.is_ok() {
-                ask(&homeserver, &presented, now).await
+                let begun = Instant::now();
+                let opinion = ask(&homeserver, &presented, now).await;
+                metrics::homeserver_asked("whoami", !matches!(opinion, Opinion::Unavailable(_)), begun.elapsed());
+                opinion
             } else {
                 metrics::whoami_limited();
                 Opinion::Unavailable("too many questions are open".to_owned())

@@ -4,7 +4,7 @@ use heliograph_types::{Timestamp, UserId};
 use serde::Deserialize;
 use url::Url;
 
-use crate::{Homeserver, Presented, Reason, Refusal, Reply, Requester, reply::endpoint};
+use crate::{Homeserver, Presented, Reason, Refusal, Reply, Requester, reply::endpoint, spans::send_traced};
 
 const MOST_ANSWER_BYTES: usize = 64 << 10;
 
@@ -45,7 +45,7 @@ pub(crate) async fn ask(homeserver: &Homeserver, presented: &Presented, now: Tim
 async fn send(homeserver: &Homeserver, presented: &Presented, version: &str, now: Timestamp) -> Result<Reply, String> {
     let url = whoami_url(&homeserver.url, version, presented);
     let request = homeserver.client.get(url).bearer_auth(presented.token.expose());
-    let response = request.send().await.map_err(|error| Reason(&error).to_string())?;
+    let response = send_traced(request).await.map_err(|error| Reason(&error).to_string())?;
     Reply::read(response, MOST_ANSWER_BYTES, now).await.map_err(|error| error.to_string())
 }
 

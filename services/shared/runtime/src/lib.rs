@@ -17,6 +17,7 @@ mod metrics;
 mod range;
 mod readiness;
 mod run;
+mod span_export;
 mod telemetry;
 mod trace;
 

@@ -9,21 +9,26 @@ use std::{
 };
 
 use heliograph_settings::{Setting, toml::Value};
-use opentelemetry::{global, trace::TracerProvider};
+use opentelemetry::{
+    Context, KeyValue, global,
+    trace::{TraceContextExt, TracerProvider},
+};
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::{
     Resource,
     propagation::TraceContextPropagator,
     trace::{Sampler, SdkTracerProvider},
 };
-use tracing::{Level, Metadata, Subscriber};
+use tracing::{Level, Metadata, Subscriber, subscriber::Interest};
 use tracing_subscriber::{
     EnvFilter, Layer,
-    filter::{FilterExt, filter_fn},
+    filter::{FilterExt, dynamic_filter_fn, filter_fn},
     layer::{Filter, SubscriberExt},
     registry::LookupSpan,
     util::{SubscriberInitExt, TryInitError},
 };
+
+use crate::span_export;
 
 heliograph_settings::choice! {
     /// How logs look.
@@ -139,7 +144,7 @@ impl Telemetry {
             .with_tracer(provider.tracer("heliograph"))
             .with_location(false)
             .with_threads(false)
-            .with_filter(filter_fn(is_ours));
+            .with_filter(traced(config.otlp_endpoint.is_some()));
         tracing_subscriber::registry().with(build_logs(config)).with(traces).try_init()?;
         Ok(Self { provider })
     }
@@ -156,11 +161,21 @@ impl Telemetry {
 
 fn build_provider(config: &TelemetryConfig, service_name: &'static str) -> Result<SdkTracerProvider, TelemetryError> {
     let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample_ratio.0)));
-    let resource = Resource::builder().with_service_name(service_name).build();
-    let builder = SdkTracerProvider::builder().with_sampler(sampler).with_resource(resource);
+    let builder = SdkTracerProvider::builder().with_sampler(sampler).with_resource(resource(service_name));
     let Some(endpoint) = &config.otlp_endpoint else { return Ok(builder.build()) };
     let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint.as_str()).build()?;
-    Ok(builder.with_batch_exporter(exporter).build())
+    Ok(builder.with_span_processor(span_export::queue(exporter)).build())
+}
+
+/// Who we are, among all that send traces to the same collector.
+fn resource(service_name: &'static str) -> Resource {
+    let instance = format!("{:032x}", rand::random::<u128>());
+    let attributes = [
+        KeyValue::new("service.namespace", "heliograph"),
+        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        KeyValue::new("service.instance.id", instance),
+    ];
+    Resource::builder().with_service_name(service_name).with_attributes(attributes).build()
 }
 
 /// Our spans are always there, so that each line shows the trace id of its request, however
@@ -190,9 +205,36 @@ where
         .or(filter_fn(|metadata| metadata.is_span() && is_ours(metadata)))
 }
 
+/// What becomes part of a trace: requests always, so that each has an id; the details of them
+/// (spans below `INFO`: of the store, of Redis, of calls to others) only where somebody sees
+/// them. Of what is not exported they cost nothing, of what is not sampled a look.
+fn traced<S>(is_exported: bool) -> impl Filter<S> + use<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let is_detail =
+        |metadata: &Metadata<'_>| metadata.is_span() && is_of_us(metadata) && *metadata.level() == Level::DEBUG;
+    dynamic_filter_fn(move |metadata, _| is_ours(metadata) || (is_exported && is_detail(metadata) && is_sampled()))
+        .with_callsite_filter(move |metadata| match (is_ours(metadata), is_exported && is_detail(metadata)) {
+            (true, _) => Interest::always(),
+            (false, true) => Interest::sometimes(),
+            (false, false) => Interest::never(),
+        })
+}
+
+/// Whether we are within a trace, and it is exported. Details that belong to nothing, such as
+/// what a sweep asks the store for, would each be a trace of its own.
+fn is_sampled() -> bool {
+    Context::map_current(|context| context.has_active_span() && context.span().span_context().is_sampled())
+}
+
 /// What libraries tell of themselves is no part of our traces.
 fn is_ours(metadata: &Metadata<'_>) -> bool {
-    metadata.target().starts_with("heliograph") && *metadata.level() <= Level::INFO
+    is_of_us(metadata) && *metadata.level() <= Level::INFO
+}
+
+fn is_of_us(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("heliograph")
 }
 
 #[cfg(test)]

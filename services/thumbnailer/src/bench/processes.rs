@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use heliograph_imaging::{Cost, Done, Header, Job, RenderError, Rules};
 use heliograph_jail::{Budget, Lost, Reason, Reply};
 use tokio::sync::oneshot;
+use tracing::{Instrument, debug_span};
 
 use super::{
     Bench, Flown,
@@ -66,8 +67,8 @@ impl Processes {
     async fn try_twice(&self, head: &[u8], file: &PictureFile, cost: Cost, budget: Budget) -> Result<Reply, Refusal> {
         let mut reason = Reason::NotStarted;
         for _ in 0..ATTEMPTS {
-            let lease = self.claim(cost.memory_bytes).await?;
-            match lease.call(head, file, budget).await {
+            let lease = self.claim(cost.memory_bytes).instrument(debug_span!("thumbnail wait")).await?;
+            match lease.call(head, file, budget).instrument(debug_span!("thumbnail work")).await {
                 Ok(reply) => return Ok(reply),
                 Err(lost) => reason = note(&lost),
             }

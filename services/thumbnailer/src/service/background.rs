@@ -8,6 +8,7 @@ use std::sync::Arc;
 use heliograph_proto::Describe;
 use heliograph_types::{Failure, Mxc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument;
 
 use super::{Studio, saturated};
 use crate::metrics;
@@ -41,7 +42,9 @@ impl Studio {
             return Err(saturated("too many new pictures wait"));
         };
         let studio = Arc::clone(self);
-        self.deps.tasks.spawn_on(async move { studio.make_beforehand(mxc, place).await }, &self.runtime);
+        self.deps
+            .tasks
+            .spawn_on(async move { studio.make_beforehand(mxc, place).await }.in_current_span(), &self.runtime);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! What is stored of pictures: thumbnails, and what was seen. All of it can be made again.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use heliograph_blobs::{BlobError, Key};
 use heliograph_imaging::Encoding;
@@ -7,6 +9,7 @@ use heliograph_proto::{MOST_THUMBNAIL_BYTES, Thumbnail};
 use heliograph_types::{ContentType, Failure, Mxc};
 
 use super::Studio;
+use crate::metrics;
 
 impl Studio {
     /// What was made before. Something else under its key is made anew.
@@ -21,11 +24,13 @@ impl Studio {
     /// Keeps what was made of a medium for the next who asks. It can be made again, so a failure
     /// to store it is not one of the request.
     pub(super) async fn store(&self, mxc: &Mxc, made: &[(Key, Bytes)]) {
+        let begun = Instant::now();
         for (key, content) in made {
             if let Err(error) = self.deps.blobs.put(key, content.clone()).await {
                 tracing::warn!(%key, %error, "what was made of a picture is not stored");
             }
         }
+        metrics::stored(begun.elapsed());
         // A medium that was deleted meanwhile has lost its other thumbnails by now.
         if !made.is_empty() && !self.is_there(mxc).await {
             for (key, _) in made {

@@ -1,6 +1,6 @@
 //! From a stored file to what is made of it, or to why nothing is.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use heliograph_catalog::MediaRecord;
 use heliograph_imaging::{self as imaging, Done, Header, Job, Made, RenderError};
@@ -49,8 +49,9 @@ impl Studio {
     async fn read<P>(&self, subject: &Subject, flight: &Flight<P>) -> Result<PictureFile, Stopped> {
         let record = &*subject.record;
         if is_picture(record) {
+            let begun = Instant::now();
             let file = PictureFile::open(&*self.deps.blobs, &record.blob_key()?, record.size_bytes).await?;
-            metrics::read(record.size_bytes);
+            metrics::read(record.size_bytes, begun.elapsed());
             return Ok(file);
         }
         let picture = tokio::select! {

@@ -14,7 +14,7 @@ use heliograph_leases::Lease;
 use heliograph_proto::{Commit, Ticket};
 use heliograph_types::{ErrorCode, Failure, Mxc, UserId};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tracing::{Instrument, Span};
+use tracing::{Instrument, Span, debug_span, instrument::Instrumented};
 
 use crate::{
     actors::registry::{Incarnation, Shared},
@@ -51,7 +51,9 @@ pub(crate) struct UploadActor {
     _permit: OwnedSemaphorePermit,
     state: State,
     idle_timer: Option<SpawnHandle>,
-    commit: Option<(Commit, Span)>,
+    commit: Option<Commit>,
+    /// The request that what is done now is a part of, if it is one: nobody asks timers.
+    cause: Span,
     awaiting_commit: Vec<oneshot::Sender<Result<(), Failure>>>,
 }
 
@@ -68,6 +70,7 @@ impl UploadActor {
             state: State::Receiving { stored_bytes: 0 },
             idle_timer: None,
             commit: None,
+            cause: Span::none(),
             awaiting_commit: Vec::new(),
         }
     }
@@ -98,7 +101,10 @@ pub(crate) struct CommitUpload {
 /// The caller gives up.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct AbortUpload;
+pub(crate) struct AbortUpload {
+    /// The request that says so.
+    pub(crate) span: Span,
+}
 
 /// Makes the actor panic, to see what is left then.
 #[cfg(test)]
@@ -147,7 +153,8 @@ impl Handler<CommitUpload> for UploadActor {
 
     fn handle(&mut self, CommitUpload { commit, answer, span }: CommitUpload, ctx: &mut Self::Context) {
         self.awaiting_commit.push(answer);
-        self.commit.get_or_insert((commit, span));
+        self.commit.get_or_insert(commit);
+        self.caused_by(span);
         self.apply(Event::CommitAsked, ctx);
     }
 }
@@ -155,7 +162,8 @@ impl Handler<CommitUpload> for UploadActor {
 impl Handler<AbortUpload> for UploadActor {
     type Result = ();
 
-    fn handle(&mut self, _: AbortUpload, ctx: &mut Self::Context) {
+    fn handle(&mut self, AbortUpload { span }: AbortUpload, ctx: &mut Self::Context) {
+        self.caused_by(span);
         self.apply(Event::AbortAsked, ctx);
     }
 }
@@ -209,11 +217,12 @@ impl UploadActor {
     }
 
     fn write_record(&mut self, ctx: &mut Context<Self>) {
-        let Some((commit, span)) = self.commit.take() else { return };
+        let Some(commit) = self.commit.take() else { return };
         let (ticket, must_look) = (self.ticket.clone(), self.is_successor);
         let record = self.record(commit);
         let shared = Arc::clone(&self.shared);
-        let work = async move { create_record(&shared, record, ticket, must_look).await }.instrument(span);
+        let work =
+            self.within_cause("upload commit", async move { create_record(&shared, record, ticket, must_look).await });
         ctx.spawn(work.into_actor(self).map(|outcome, actor, ctx| actor.recorded(&outcome, ctx)));
     }
 
@@ -225,6 +234,8 @@ impl UploadActor {
         };
         self.answer_commit(outcome);
         self.apply(event, ctx);
+        // Another request may try again; until then there is none.
+        self.cause = Span::none();
     }
 
     fn answer_commit(&mut self, outcome: &Result<(), Failure>) {
@@ -261,6 +272,7 @@ impl UploadActor {
                 tracing::warn!(mxc = %ticket.mxc, %error, "remains of an upload stay until the sweep");
             }
         };
+        let removal = self.within_cause("upload removal", removal);
         ctx.spawn(removal.into_actor(self).map(|(), actor, ctx| actor.apply(Event::Removed, ctx)));
     }
 
@@ -302,7 +314,20 @@ impl UploadActor {
     }
 
     fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.shared.in_background(work);
+        self.shared.in_background(work.instrument(self.cause.clone()));
+    }
+
+    /// Whoever comes later has caused nothing.
+    fn caused_by(&mut self, span: Span) {
+        if matches!(self.state, State::Receiving { .. }) {
+            self.cause = span;
+        }
+    }
+
+    /// The work as a part of the trace of whoever caused it.
+    fn within_cause<F: Future>(&self, name: &'static str, work: F) -> Instrumented<Instrumented<F>> {
+        let detail = self.cause.in_scope(|| debug_span!("upload actor", otel.name = name));
+        work.instrument(detail).instrument(self.cause.clone())
     }
 }
 
@@ -352,14 +377,14 @@ async fn create_record(
             return Err(error.into());
         }
     }
-    metrics::committed(record.size_bytes);
+    metrics::committed(&record);
     sharing::publish(shared, &record).await;
     if ticket.is_reserved {
         shared.forget_pending(ticket.uploader.as_ref(), &record.mxc).await;
         shared.catalog.announce(&record.mxc).await;
     }
     let shared_ = Arc::clone(shared);
-    shared.in_background(async move { shared_.tidy_after_commit(&ticket, &record).await });
+    shared.in_background(async move { shared_.tidy_after_commit(&ticket, &record).await }.in_current_span());
     Ok(())
 }
 

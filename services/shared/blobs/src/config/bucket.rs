@@ -24,6 +24,15 @@ impl Cloud {
             Self::Azure => "az",
         }
     }
+
+    /// What it is called in metrics and traces.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+            Self::Google => "google",
+            Self::Azure => "azure",
+        }
+    }
 }
 
 /// A bucket, and where in it our keys begin.

@@ -14,6 +14,7 @@ use rustls::pki_types::{DnsName, ServerName as TlsName};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tower::Service;
+use tracing::{Instrument, debug_span, field::Empty};
 
 use super::{
     dial::{ConnectError, Dialer, Plain},
@@ -113,8 +114,14 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let this = self.clone();
+        let span = debug_span!("connect", server.address = uri.host(), otel.status_code = Empty);
         Box::pin(async move {
-            let connected = this.connect(&uri).await;
+            let begun = Instant::now();
+            let connected = this.connect(&uri).instrument(span.clone()).await;
+            metrics::connecting_took(begun.elapsed());
+            if connected.is_err() {
+                span.record("otel.status_code", "ERROR");
+            }
             metrics::connected(connected.as_ref().map_or_else(ConnectError::label, |_| "opened"));
             connected
         })

@@ -9,9 +9,14 @@ use http::{
 };
 use http_body_util::Full;
 use reqwest::{Body, Response};
+use tracing::Instrument;
 
 use super::{Pool, dial::ConnectError, whole::Whole};
-use crate::{Refused, client::NAME};
+use crate::{
+    Refused,
+    client::NAME,
+    spans::{answered, http_request},
+};
 
 /// Why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -121,7 +126,10 @@ impl Request {
         if let Some(name) = self.invalid {
             return Err(SendError::InvalidHeader(name));
         }
-        let response = self.pool.request(self.inner).await.map_err(|error| read_error(&error))?;
+        let span = http_request(self.inner.method(), self.inner.uri().host());
+        let answer = self.pool.request(self.inner).instrument(span.clone()).await;
+        answered(&span, answer.as_ref().map(|answer| answer.status()));
+        let response = answer.map_err(|error| read_error(&error))?;
         let is_readable = match Coding::of(response.headers()) {
             Coding::Plain => true,
             Coding::Gzip => self.takes_gzip,
