@@ -1,7 +1,12 @@
 //! The direction of dependencies: types and settings <- libraries <- proto and runtime <-
 //! services <- the binary.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    path::Path,
+    process::Command,
+};
 
 use toml::Table;
 
@@ -47,6 +52,100 @@ const EVERYTHING: &[&str] = &[
     "federation-fetcher",
     "edge",
 ];
+
+/// Roles, as features of the binary.
+const ROLES: [&str; 5] = ["api", "uploads", "thumbnails", "federation", "edge"];
+
+/// What reads files of strangers, or makes processes that do.
+const OF_THE_THUMBNAILER: &[&str] = &[
+    "blurhash",
+    "heliograph-imaging",
+    "heliograph-jail",
+    "image",
+    "jxl",
+    "landlock",
+    "libwebp-sys",
+    "moxcms",
+    "png",
+    "rav1d",
+    "ravif",
+    "resvg",
+    "seccompiler",
+    "tiff",
+    "usvg",
+    "weezl",
+    "zune-jpeg",
+];
+
+/// What reads pages of strangers, and answers of their servers.
+const OF_THE_FETCHER: &[&str] =
+    &["chardetng", "flate2", "heliograph-federation-fetcher", "heliograph-preview", "html5gum", "imagesize"];
+
+#[test]
+fn what_reads_files_of_strangers_is_in_the_program_of_the_thumbnailer_alone() {
+    for role in ROLES {
+        let crates = crates_of_program(role);
+
+        let expected: &[&str] = if role == "thumbnails" { OF_THE_THUMBNAILER } else { &[] };
+        assert_eq!(present(OF_THE_THUMBNAILER, &crates), expected, "{role}");
+    }
+}
+
+#[test]
+fn what_reads_pages_of_strangers_is_in_the_program_of_the_fetcher_alone() {
+    for role in ROLES.into_iter().filter(|role| *role != "thumbnails") {
+        let crates = crates_of_program(role);
+
+        let expected: &[&str] = if role == "federation" { OF_THE_FETCHER } else { &[] };
+        assert_eq!(present(OF_THE_FETCHER, &crates), expected, "{role}");
+    }
+}
+
+/// What a program has otherwise than the others, or it and what it alone has.
+const COMPILED_ANEW: &[&str] = &["flate2", "heliograph", "heliograph-thumbnailer", "imagesize", "simd-adler32"];
+
+#[test]
+fn the_programs_of_all_roles_share_what_is_compiled() {
+    let whole = compiled("serve,edge");
+
+    for role in ROLES {
+        let other: Vec<String> = compiled(role).difference(&whole).cloned().collect();
+
+        let is_known = |crate_: &String| COMPILED_ANEW.iter().any(|name| crate_.starts_with(&format!("{name} ")));
+        let anew: Vec<&String> = other.iter().filter(|crate_| !is_known(crate_)).collect();
+        assert!(
+            anew.is_empty(),
+            "{role} has these with other features than the whole: see services/heliograph: {anew:?}"
+        );
+    }
+}
+
+/// Every crate that is compiled for the program with these roles, with its features.
+fn compiled(roles: &str) -> BTreeSet<String> {
+    let tree = tree_of_program(roles, "normal,build", "{p} [{f}]");
+    tree.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+}
+
+/// All crates that are compiled into the program that has this role alone.
+fn crates_of_program(role: &str) -> BTreeSet<String> {
+    let tree = tree_of_program(role, "normal", "{p}");
+    tree.lines().filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
+}
+
+fn tree_of_program(roles: &str, edges: &str, format: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut tree = Command::new(cargo);
+    tree.args(["tree", "--locked", "--package", "heliograph", "--no-default-features", "--features", roles]);
+    tree.args(["--edges", edges, "--format", format, "--prefix", "none"]).current_dir(root);
+    let output = tree.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn present<'a>(names: &[&'a str], crates: &BTreeSet<String>) -> Vec<&'a str> {
+    names.iter().copied().filter(|name| crates.contains(*name)).collect()
+}
 
 #[test]
 fn dependencies_point_in_one_direction() {

@@ -41,10 +41,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 
 {{- define "heliograph.image" -}}
-{{- $image := merge (deepCopy (index .root.Values.roles .role).image) .root.Values.image -}}
+{{- $own := (index .root.Values.roles .role).image -}}
+{{- $image := merge (deepCopy $own) .root.Values.image -}}
 {{- $repository := $image.repository -}}
+{{- if and $image.perRole (not $own.repository) }}{{ $repository = printf "%s-%s" $repository .role }}{{ end -}}
 {{- with $image.registry }}{{ $repository = printf "%s/%s" . $repository }}{{ end -}}
+{{- if $own.digest -}}
+{{- printf "%s@%s" $repository $own.digest -}}
+{{- else -}}
 {{- printf "%s:%s" $repository ($image.tag | default .root.Chart.AppVersion) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The port that answers /livez, /readyz and /metrics. */}}
@@ -78,10 +84,23 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 /_synapse/admin/v1/purge_media_cache
 {{- end }}
 {{- if .Values.wellKnown }}
+{{ include "heliograph.sharedPaths" . }}
+{{- end }}
+{{- end -}}
+
+{{/* What the homeserver answers as well: we pass on what it says, with what is ours. */}}
+{{- define "heliograph.sharedPaths" -}}
 /.well-known/matrix/client
 /.well-known/matrix/server
 /_matrix/client/versions
 /_matrix/client/v3/logout
 /_matrix/client/r0/logout
-{{- end }}
+{{- end -}}
+
+{{/* The beginnings of all paths, for a host that is ours alone. */}}
+{{- define "heliograph.ownPaths" -}}
+{{- $all := mergeOverwrite (deepCopy .Values) (dict "moderation" true "wellKnown" true) -}}
+{{ include "heliograph.paths" (dict "Values" $all) }}
+/_matrix/key/v2/server
+/_matrix/federation/v1/version
 {{- end -}}

@@ -1,11 +1,12 @@
 //! The command line.
 
-use std::{ffi::OsString, fmt, path::PathBuf};
+use std::{fmt, path::PathBuf};
 
+use anyhow::anyhow;
 use clap::{Parser, Subcommand, ValueEnum};
-use heliograph_jail::Policy;
 use heliograph_matrix::{KeyFileFormat, KeyId};
-use heliograph_thumbnailer::HELPER_COMMAND;
+#[cfg(feature = "thumbnails")]
+use heliograph_thumbnailer::{HELPER_COMMAND, Policy};
 
 use crate::keys::parse_id;
 
@@ -31,14 +32,19 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Command {
     /// Runs everything in one process.
+    #[command(hide = !Role::Serve.is_here())]
     Serve,
     /// Runs the HTTP front alone.
+    #[command(hide = !Role::Api.is_here())]
     Api,
     /// Runs the upload orchestrator alone.
+    #[command(hide = !Role::Uploads.is_here())]
     Uploads,
     /// Runs the thumbnailer alone.
+    #[command(hide = !Role::Thumbnails.is_here())]
     Thumbnails,
     /// Runs the federation fetcher alone.
+    #[command(hide = !Role::Federation.is_here())]
     Federation,
     /// Tries, on the real things, all that the settings rely on: the store, the state, the
     /// homeservers, the other roles. Changes nothing, and ends with 1 if something does not work.
@@ -55,12 +61,14 @@ pub(crate) enum Command {
     /// prints what is missing.
     Health {
         /// The role that is asked, where its settings say that it listens.
-        #[arg(long, value_enum, default_value_t = Role::Serve)]
+        #[arg(long, value_enum, default_value_t = Role::usual())]
         role: Role,
     },
     /// Runs a point of presence, near its users and far from all the others.
+    #[command(hide = !Role::Edge.is_here())]
     Edge,
     /// Works on pictures, with nothing else left to it. Started by the thumbnailer, not by people.
+    #[cfg(feature = "thumbnails")]
     #[command(hide = true)]
     RenderWorker {
         /// What is taken from it.
@@ -73,6 +81,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Enters a jail, and becomes a program that works on a file of a stranger. For the thumbnailer.
+    #[cfg(feature = "thumbnails")]
     #[command(name = HELPER_COMMAND, hide = true)]
     BecomeHelper {
         /// What is taken from it.
@@ -81,7 +90,7 @@ pub(crate) enum Command {
         program: PathBuf,
         /// Its arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
+        arguments: Vec<std::ffi::OsString>,
     },
 }
 
@@ -141,12 +150,13 @@ pub(crate) enum ConfigCommand {
     /// Checks the settings and the files that they name, and changes nothing.
     Check {
         /// The role that the settings are for.
-        #[arg(long, value_enum, default_value_t = Role::Serve)]
+        #[arg(long, value_enum, default_value_t = Role::usual())]
         role: Role,
     },
     /// Prints the reference of all settings (Markdown).
     Reference,
     /// Prints the reference of all endpoints (Markdown).
+    #[cfg(feature = "api")]
     Routes,
 }
 
@@ -168,6 +178,33 @@ pub(crate) enum Role {
 }
 
 impl Role {
+    /// Whether this program has it: a feature of the build.
+    pub(crate) const fn is_here(self) -> bool {
+        match self {
+            Self::Serve => cfg!(feature = "serve"),
+            Self::Api => cfg!(feature = "api"),
+            Self::Uploads => cfg!(feature = "uploads"),
+            Self::Thumbnails => cfg!(feature = "thumbnails"),
+            Self::Federation => cfg!(feature = "federation"),
+            Self::Edge => cfg!(feature = "edge"),
+        }
+    }
+
+    /// What is said to who wants one that this program has not.
+    pub(crate) fn is_absent(self) -> anyhow::Error {
+        let here = Self::here().map(Self::name).collect::<Vec<_>>().join(", ");
+        anyhow!("this program was built without the role {self}, but with: {here}")
+    }
+
+    /// The role that is meant where none is named: everything, or in a program for one role that one.
+    fn usual() -> Self {
+        Self::here().next().unwrap_or(Self::Serve)
+    }
+
+    fn here() -> impl Iterator<Item = Self> {
+        Self::value_variants().iter().copied().filter(|role| role.is_here())
+    }
+
     /// The word on the command line.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -196,6 +233,17 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_program_lists_the_roles_that_it_has_and_no_others() {
+        let help = Cli::command().render_help().to_string();
+
+        for role in Role::value_variants() {
+            let listed = help.lines().any(|line| line.split_whitespace().next() == Some(role.name()));
+            assert_eq!(listed, role.is_here(), "{role}: {help}");
+        }
+        assert!(Role::usual().is_here());
     }
 
     #[test]

@@ -3,11 +3,11 @@
 
 use std::{env, fs, path::Path, process::ExitCode};
 
-use heliograph_jail::become_helper;
 use heliograph_runtime::Ended;
 use heliograph_settings::Problems;
-use heliograph_thumbnailer::{Policy, work_in_jail};
 
+#[cfg(feature = "thumbnails")]
+use crate::render_worker;
 use crate::{
     assemble,
     cli::{CONFIG_VARIABLE, Cli, Command, ConfigCommand, KeysCommand, Role},
@@ -23,15 +23,18 @@ pub(crate) fn execute(cli: &Cli) -> Result<ExitCode, Failed> {
     let role = match &cli.command {
         Command::Config(ConfigCommand::Sample) => return Ok(show(&sample())),
         Command::Config(ConfigCommand::Reference) => return Ok(show(&reference())),
+        #[cfg(feature = "api")]
         Command::Config(ConfigCommand::Routes) => return Ok(show(&heliograph_api::reference())),
         Command::Config(ConfigCommand::Check { role }) => return check(file, *role),
         Command::Doctor { json, print_bucket_rules } => return doctor(file, *json, *print_bucket_rules),
         Command::Health { role } => return health(file, *role),
         Command::Keys(command) => return keys(file, command),
+        #[cfg(feature = "thumbnails")]
         Command::BecomeHelper { policy, program, arguments } => {
-            match become_helper(policy, program, arguments.iter().cloned()).map_err(anyhow::Error::from)? {}
+            return render_worker::become_helper(policy, program, arguments);
         }
-        Command::RenderWorker { policy } => return work_on_pictures(policy),
+        #[cfg(feature = "thumbnails")]
+        Command::RenderWorker { policy } => return render_worker::work(policy),
         Command::Serve => Role::Serve,
         Command::Api => Role::Api,
         Command::Uploads => Role::Uploads,
@@ -39,6 +42,9 @@ pub(crate) fn execute(cli: &Cli) -> Result<ExitCode, Failed> {
         Command::Federation => Role::Federation,
         Command::Edge => Role::Edge,
     };
+    if !role.is_here() {
+        return Err(role.is_absent().into());
+    }
     run_role(load(file, role)?, role)
 }
 
@@ -49,11 +55,6 @@ fn run_role(settings: Settings, role: Role) -> Result<ExitCode, Failed> {
         // Has been logged when it happened.
         Ended::Failed(_) => Ok(ExitCode::FAILURE),
     }
-}
-
-fn work_on_pictures(policy: &Policy) -> Result<ExitCode, Failed> {
-    work_in_jail(policy).map_err(anyhow::Error::from)?;
-    Ok(ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stdout, reason = "what was asked for")]

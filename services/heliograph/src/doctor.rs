@@ -5,6 +5,8 @@
 
 mod files;
 mod homeserver;
+#[cfg(feature = "thumbnails")]
+mod pictures;
 mod report;
 mod roles;
 mod rules;
@@ -13,7 +15,6 @@ mod state;
 use std::{future::Future, io, path::Path, process::ExitCode, time::Duration};
 
 use heliograph_blobs::{Needs, StorageConfig, try_store};
-use heliograph_thumbnailer::try_helpers;
 use heliograph_types::{Finding, Trial};
 use tokio::{
     runtime::Handle,
@@ -91,8 +92,8 @@ fn patients(settings: &Settings) -> Vec<Patient> {
     patients.push(files::patient(settings));
     patients.push(state::patient(settings));
     patients.extend(homeserver::patients(settings));
-    let helpers = try_helpers(&settings.thumbnails);
-    patients.extend((!helpers.is_empty()).then(|| Patient::new("helpers", "", helpers)));
+    #[cfg(feature = "thumbnails")]
+    patients.extend(pictures::helpers(&settings.thumbnails));
     patients.extend(roles::patient(&settings.cluster));
     patients
 }

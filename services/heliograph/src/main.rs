@@ -5,12 +5,15 @@
 mod assemble;
 mod cli;
 mod commands;
+#[cfg(any(feature = "serve", feature = "edge"))]
 mod data_folder;
+#[cfg(feature = "serve")]
 mod development;
 mod doctor;
 mod failure;
 mod health;
 mod keys;
+#[cfg(feature = "thumbnails")]
 mod render_worker;
 mod settings;
 

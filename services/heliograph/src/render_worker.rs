@@ -1,8 +1,14 @@
-//! Worker processes for pictures: this same program, by a command that people do not use.
+//! Worker processes for pictures: this same program, by commands that people do not use.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use heliograph_thumbnailer::Workers;
+use heliograph_thumbnailer::{Policy, Workers, work_in_jail};
+
+use crate::failure::Failed;
 
 /// The command, as it is spelled on the command line.
 const COMMAND: &str = "render-worker";
@@ -16,10 +22,21 @@ pub(crate) fn render_workers() -> Workers {
     Workers { path, arguments: vec![COMMAND.to_owned()] }
 }
 
+/// Is one, until its parent hangs up.
+pub(crate) fn work(policy: &Policy) -> Result<ExitCode, Failed> {
+    work_in_jail(policy).map_err(anyhow::Error::from)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Becomes a program that makes pictures of what is none, in a jail.
+pub(crate) fn become_helper(policy: &Policy, program: &Path, arguments: &[OsString]) -> Result<ExitCode, Failed> {
+    let become_it = heliograph_jail::become_helper(policy, program, arguments.iter().cloned());
+    match become_it.map_err(anyhow::Error::from)? {}
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use heliograph_thumbnailer::Policy;
 
     use super::*;
     use crate::cli::{Cli, Command};

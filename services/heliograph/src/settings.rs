@@ -43,6 +43,7 @@ pub(crate) struct Settings {
     pub(crate) homeservers: Vec<HomeserverConfig>,
     pub(crate) data: DataConfig,
     pub(crate) api: ApiConfig,
+    #[cfg_attr(not(feature = "api"), expect(dead_code, reason = "of roles that this program has not"))]
     pub(crate) limits: LimitsConfig,
     pub(crate) redirects: RedirectsConfig,
     pub(crate) storage: StorageConfig,

@@ -1,5 +1,9 @@
 //! Settings of the thumbnailer.
 
+#[cfg(feature = "service")]
+mod means;
+mod renderers;
+
 use std::{
     num::{NonZeroU32, NonZeroUsize},
     path::PathBuf,
@@ -7,11 +11,11 @@ use std::{
 };
 
 use bytesize::ByteSize;
-use heliograph_imaging::{Quality, Rules};
-use heliograph_jail::Jail;
 use heliograph_types::{Sizes, ThumbnailBox, ThumbnailFormat, ThumbnailSpec};
 
-use crate::{helpers::is_pdf_renderer, memory};
+use self::renderers::is_pdf_renderer;
+#[cfg(feature = "service")]
+pub(crate) use self::renderers::{MUTOOL, is_called};
 
 /// Without a setting: as the protocol reference advises.
 const MOST_PIXELS: NonZeroU32 = NonZeroU32::new(32_000_000).unwrap();
@@ -23,8 +27,6 @@ const MOST_ANIMATED_PIXELS: NonZeroU32 = NonZeroU32::new(100_000_000).unwrap();
 const MOST_PREMADE: usize = 16;
 
 const WORKER_JOBS: NonZeroU32 = NonZeroU32::new(500).unwrap();
-/// The part of all memory that pictures in work may take.
-const MEMORY_PART: u64 = 4;
 
 heliograph_settings::choice! {
     /// How much is taken from worker processes.
@@ -35,16 +37,6 @@ heliograph_settings::choice! {
         Available = "available",
         /// Only memory and time.
         Off = "off",
-    }
-}
-
-impl From<JailChoice> for Jail {
-    fn from(choice: JailChoice) -> Self {
-        match choice {
-            JailChoice::Strict => Self::Strict,
-            JailChoice::Available => Self::Available,
-            JailChoice::Off => Self::Off,
-        }
     }
 }
 
@@ -160,40 +152,6 @@ heliograph_settings::settings! {
 }
 
 impl ThumbnailsConfig {
-    /// What may be read.
-    pub(crate) fn rules(&self) -> Rules {
-        Rules {
-            most_pixels: self.max_pixels.get().into(),
-            most_frames: self.max_frames.get(),
-            most_animated_pixels: self.max_animated_pixels.get().into(),
-            svg: self.svg,
-            // Workers may end.
-            avif: true,
-        }
-    }
-
-    /// How good what comes out is.
-    pub(crate) const fn quality(&self) -> Quality {
-        Quality { jpeg: self.jpeg_quality, webp: self.webp_quality, avif: self.avif_quality }
-    }
-
-    /// What one job may take.
-    pub(crate) fn job_memory(&self) -> u64 {
-        self.job_memory.as_u64().min(self.memory())
-    }
-
-    /// What all jobs may take.
-    pub(crate) fn memory(&self) -> u64 {
-        let part = || (memory::find().unwrap_or_default() / MEMORY_PART).max(self.job_memory.as_u64());
-        self.memory.map_or_else(part, |memory| memory.as_u64())
-    }
-
-    /// The number of workers.
-    pub(crate) fn workers(&self) -> usize {
-        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        self.workers.unwrap_or_else(cores).get()
-    }
-
     /// Which thumbnails there are.
     pub fn sizes(&self) -> Sizes {
         Sizes {

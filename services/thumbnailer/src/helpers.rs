@@ -22,7 +22,6 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-pub(crate) use self::command::is_pdf_renderer;
 pub use self::trial::try_helpers;
 use self::{command::commands, kind::Kind};
 use crate::{ThumbnailsConfig, error::Refusal};

@@ -7,7 +7,7 @@ use heliograph_edge::Deps;
 use heliograph_runtime::{Health, Life, Metrics, bind};
 use heliograph_types::SystemClock;
 
-use super::{links::knock, store_lock};
+use super::{knock::knock, store_lock};
 use crate::{data_folder, settings::Settings};
 
 /// Starts it; returns when it listens.

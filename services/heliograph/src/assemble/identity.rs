@@ -1,20 +1,26 @@
 //! Who we are: our server names and keys, and who knows our users' tokens.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use heliograph_leases::State;
-use heliograph_matrix::{
-    AskedHomeservers, DevelopmentHomeservers, Homeserver, HomeserverConfig, Homeservers, SigningKey, TokenChecker,
-    Whoami, WhoamiDeps, build_homeserver_client,
-};
+#[cfg(feature = "serve")]
+use heliograph_matrix::DevelopmentHomeservers;
+use heliograph_matrix::{AskedHomeservers, Homeserver, Homeservers, SigningKey, TokenChecker, Whoami, WhoamiDeps};
 use heliograph_runtime::Readiness;
 use heliograph_types::ServerName;
 use tokio::runtime::Handle;
 use url::Url;
 
-use super::{links::knock, parts::Parts};
-use crate::{development::Development, settings::Settings};
+use super::{
+    homeserver::homeserver,
+    knock::knock,
+    parts::Parts,
+    tenants::{Tenant, load_tenants},
+};
+#[cfg(feature = "serve")]
+use crate::development::Development;
+use crate::settings::Settings;
 
 /// Who we are, and who knows us.
 pub(super) struct Identity {
@@ -40,6 +46,7 @@ impl Identity {
     }
 
     /// The one made-up server, whose administrator is Alice.
+    #[cfg(feature = "serve")]
     pub(super) fn of_development(development: &Development) -> Self {
         Self {
             tenants: vec![Tenant { server_name: development.server_name.clone(), key: Some(development.key.clone()) }],
@@ -48,24 +55,6 @@ impl Identity {
             published_keys: HashMap::from([(development.server_name.clone(), development.key.clone())]),
         }
     }
-}
-
-/// One server name of ours, and the key that signs for it, if we have that.
-pub(super) struct Tenant {
-    pub(super) server_name: ServerName,
-    pub(super) key: Option<SigningKey>,
-}
-
-/// The server names of the settings.
-pub(super) fn load_tenants(settings: &Settings) -> anyhow::Result<Vec<Tenant>> {
-    settings.homeservers.iter().map(load_tenant).collect()
-}
-
-fn load_tenant(config: &HomeserverConfig) -> anyhow::Result<Tenant> {
-    let server_name = require_name(config)?;
-    let load =
-        |file: &Path| SigningKey::load(file).with_context(|| format!("homeserver.signing_key_file {}", file.display()));
-    Ok(Tenant { server_name, key: config.signing_key_file.as_deref().map(load).transpose()? })
 }
 
 /// Asks the homeservers, each as its own section says.
@@ -97,17 +86,4 @@ pub(super) fn watch_homeservers(settings: &Settings, readiness: &Readiness) {
             Ok(())
         }
     });
-}
-
-/// How a homeserver is asked.
-pub(crate) fn homeserver(config: &HomeserverConfig) -> anyhow::Result<Homeserver> {
-    let url = config.url.clone().ok_or_else(|| anyhow!("homeserver.url is required"))?;
-    let client = build_homeserver_client(config).context("homeserver.ca_file")?;
-    let HomeserverConfig { token_ttl, max_open_questions, .. } = *config;
-    let (server_name, admin_token) = (require_name(config)?, config.admin_token.clone());
-    Ok(Homeserver { server_name, url, client, token_ttl, max_open_questions, admin_token })
-}
-
-fn require_name(config: &HomeserverConfig) -> anyhow::Result<ServerName> {
-    config.server_name.clone().ok_or_else(|| anyhow!("homeserver.server_name is required"))
 }

@@ -3,12 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::anyhow;
-use heliograph_proto::{
-    FederationService, GrpcFederationClient, GrpcThumbnailClient, GrpcUploadClient, Pool, ThumbnailService,
-    UploadService,
-};
+#[cfg(feature = "api")]
+use heliograph_proto::{FederationService, GrpcFederationClient, GrpcThumbnailClient, ThumbnailService};
+use heliograph_proto::{GrpcUploadClient, Pool, UploadService};
 use heliograph_runtime::Life;
-use tokio::net::TcpStream;
 use url::Url;
 
 use crate::settings::ClusterConfig;
@@ -20,12 +18,14 @@ pub(super) fn link_uploads(cluster: &ClusterConfig, life: &Life) -> anyhow::Resu
 }
 
 /// The thumbnailers in other processes.
+#[cfg(feature = "api")]
 pub(super) fn link_thumbnails(cluster: &ClusterConfig, life: &Life) -> anyhow::Result<Arc<dyn ThumbnailService>> {
     let pool = open("thumbnails", &cluster.thumbnails_url, cluster.thumbnails_timeout, cluster, life)?;
     Ok(Arc::new(GrpcThumbnailClient::new(pool)))
 }
 
 /// The federation fetchers in other processes.
+#[cfg(feature = "api")]
 pub(super) fn link_federation(cluster: &ClusterConfig, life: &Life) -> anyhow::Result<Arc<dyn FederationService>> {
     let pool = open("federation", &cluster.federation_url, cluster.federation_timeout, cluster, life)?;
     Ok(Arc::new(GrpcFederationClient::new(pool)))
@@ -51,12 +51,4 @@ fn open(
         async move { pool.reach().await }
     });
     Ok(pool)
-}
-
-/// Whether somebody listens at `url`.
-pub(super) async fn knock(url: Url) -> Result<(), String> {
-    let host = url.host_str().unwrap_or_default();
-    let port = url.port_or_known_default().unwrap_or_default();
-    let connected = TcpStream::connect((host.trim_matches(['[', ']']), port)).await;
-    connected.map(drop).map_err(|error| format!("cannot connect to {host}:{port}: {error}"))
 }

@@ -19,11 +19,16 @@ pub(super) struct Parts {
     pub(super) settings: Arc<Settings>,
     pub(super) life: Life,
     pub(super) health: Health,
+    #[cfg_attr(
+        not(any(feature = "api", feature = "uploads", feature = "federation")),
+        expect(dead_code, reason = "of roles that this program has not")
+    )]
     pub(super) clock: Arc<dyn Clock>,
     pub(super) blobs: Arc<dyn BlobStore>,
     pub(super) state: State,
     pub(super) catalog: Arc<Catalog>,
     /// True if no other process works in the store.
+    #[cfg_attr(not(feature = "uploads"), expect(dead_code, reason = "of roles that this program has not"))]
     pub(super) is_alone: bool,
 }
 

@@ -16,6 +16,7 @@ const NAME: &str = ".lock";
 
 /// Takes the store in `folder` for as long as the file is kept; an error if another process
 /// has it. `None` on a file system that knows no locks.
+#[cfg(feature = "inner")]
 pub(super) fn claim(folder: &Path) -> anyhow::Result<Option<File>> {
     let advice = "stop that one, choose another store with storage.url, or set state.redis_url in all processes that \
                   share it";
@@ -23,6 +24,7 @@ pub(super) fn claim(folder: &Path) -> anyhow::Result<Option<File>> {
 }
 
 /// The same for the folder of an edge's copies.
+#[cfg(feature = "edge")]
 pub(super) fn claim_cache(folder: &Path) -> anyhow::Result<Option<File>> {
     lock(folder, "edge.cache_folder", "cache", "stop that one, or choose another folder with edge.cache_folder")
 }
@@ -44,7 +46,7 @@ fn lock(folder: &Path, key: &str, what: &str, advice: &str) -> anyhow::Result<Op
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "inner"))]
 mod tests {
     use super::*;
 

@@ -7,11 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use heliograph_thumbnailer::{JailChoice, Support, ThumbnailsConfig};
 use heliograph_types::{Finding, Trial};
 
 use super::{Patient, absolute};
-use crate::{render_worker::render_workers, settings::Settings};
+use crate::settings::Settings;
 
 /// The trials of this machine.
 pub(super) fn patient(settings: &Settings) -> Patient {
@@ -19,7 +18,8 @@ pub(super) fn patient(settings: &Settings) -> Patient {
     let trials = vec![
         Trial::new("data folder", async move { try_folder(&folder) }),
         Trial::new("api.listen", async move { try_port(listen) }),
-        Trial::new("thumbnails.jail", try_jail(settings.thumbnails.clone())),
+        #[cfg(feature = "thumbnails")]
+        super::pictures::jail(&settings.thumbnails),
     ];
     Patient::new("machine", "", trials)
 }
@@ -54,40 +54,6 @@ fn try_port(listen: SocketAddr) -> Finding {
     }
 }
 
-/// Starts a worker for pictures, and asks what has been taken from it.
-async fn try_jail(config: ThumbnailsConfig) -> Finding {
-    let (jail, trial) = (config.jail, tokio::task::spawn_blocking(move || render_workers().try_out(&config)));
-    match trial.await {
-        Ok(Ok(support)) => judge_jail(jail, support),
-        Ok(Err(lost)) => Finding::fail(
-            format!("no process can be started that works on pictures: {lost}"),
-            "let heliograph start its own file, /proc/self/exe, as another process",
-        ),
-        Err(error) => super::broken(&error.to_string()),
-    }
-}
-
-fn judge_jail(jail: JailChoice, support: Support) -> Finding {
-    let missing = support.missing().join(", ");
-    match jail {
-        JailChoice::Off => {
-            Finding::note("switched off: only memory and time of pictures are bounded", "set it to available")
-        }
-        JailChoice::Strict if !support.is_strict() => Finding::fail(
-            format!("this system lacks {missing}"),
-            "use another kernel or container runtime, or set thumbnails.jail to available",
-        ),
-        _ if missing.is_empty() => Finding::ok(format!(
-            "pictures are worked on with seccomp and landlock {}",
-            support.landlock.unwrap_or_default()
-        )),
-        _ => Finding::note(
-            format!("this system lacks {missing}"),
-            "use another kernel or container runtime, if pictures come from strangers",
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use heliograph_types::Verdict;
@@ -107,19 +73,6 @@ mod tests {
         let finding = try_folder(&file.join("a"));
         assert_eq!(finding.verdict, Verdict::Fail);
         assert!(finding.told.contains(&file.display().to_string()), "{finding:?}");
-    }
-
-    #[test]
-    fn a_jail_with_holes_is_a_failure_only_where_it_must_be_strict() {
-        let whole = Support { seccomp: true, landlock: Some(3), no_new_privileges: true, memory_per_call: true };
-        let open = Support { landlock: None, ..whole };
-        let verdict = |jail, support| judge_jail(jail, support).verdict;
-
-        assert_eq!(verdict(JailChoice::Strict, whole), Verdict::Ok);
-        assert_eq!(verdict(JailChoice::Available, whole), Verdict::Ok);
-        assert_eq!(verdict(JailChoice::Strict, open), Verdict::Fail);
-        assert_eq!(verdict(JailChoice::Available, open), Verdict::Note);
-        assert_eq!(verdict(JailChoice::Off, whole), Verdict::Note);
     }
 
     #[test]

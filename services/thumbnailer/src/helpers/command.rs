@@ -5,6 +5,7 @@ use std::path::Path;
 use heliograph_jail::HELPER_INPUT;
 
 use super::kind::Kind;
+use crate::config::{MUTOOL, is_called};
 
 /// How a picture is looked for.
 struct Search {
@@ -30,20 +31,6 @@ const NOT_DARK: u8 = 24;
 
 /// To square pixels, and then into the box; never larger than it is.
 const SCALE: &str = "scale=w='min(16384,trunc(iw*sar))':h=ih,scale=w='min(1600,iw)':h='min(1600,ih)':force_original_aspect_ratio=decrease,setsar=1";
-
-/// What pdftoppm is called, whatever comes after it.
-const PDFTOPPM: &str = "pdftoppm";
-/// The same of mutool.
-const MUTOOL: &str = "mutool";
-
-/// Whether a program is one that we know how to ask.
-pub(crate) fn is_pdf_renderer(program: &Path) -> bool {
-    [PDFTOPPM, MUTOOL].iter().any(|name| is_called(program, name))
-}
-
-fn is_called(program: &Path, name: &str) -> bool {
-    program.file_name().is_some_and(|file| file.to_string_lossy().starts_with(name))
-}
 
 /// The arguments of each attempt, best first; the next is made if one has no picture.
 pub(super) fn commands(kind: Kind, program: &Path) -> Vec<Vec<String>> {
@@ -87,15 +74,6 @@ fn to_strings(arguments: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn renderers_are_known_by_name() {
-        for (program, known) in
-            [("/usr/bin/pdftoppm", true), ("/opt/mutool-1.24", true), ("/usr/bin/gs", false), ("/", false)]
-        {
-            assert_eq!(is_pdf_renderer(Path::new(program)), known, "{program}");
-        }
-    }
 
     #[test]
     fn ffmpeg_is_told_the_format_and_opens_nothing_but_files() {

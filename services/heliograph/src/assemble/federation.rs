@@ -1,4 +1,4 @@
-//! The services of this process.
+//! The federation fetcher.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -6,54 +6,29 @@ use anyhow::Context;
 use heliograph_federation_fetcher::{ClusterDeps, FederationFetcher, PreviewsDeps};
 use heliograph_leases::State;
 use heliograph_matrix::{FederationConfig, GuardedClient, PreviewsConfig, Resolver, SigningKey, Way};
-use heliograph_proto::{ThumbnailService, UploadService};
-use heliograph_settings::Problems;
-use heliograph_thumbnailer::{CannotStart, Thumbnailer};
+use heliograph_proto::{GrpcFederationServer, GrpcFetchPeerServer, UploadService};
+use heliograph_runtime::{Life, Metrics, Routes};
 use heliograph_types::ServerName;
-use heliograph_upload_orchestrator::UploadOrchestrator;
 use url::Url;
 
-use super::{identity::Tenant, parts::Parts};
-use crate::render_worker::render_workers;
+use super::{
+    advertise, behind, links,
+    parts::Parts,
+    tenants::{Tenant, load_tenants},
+};
+use crate::{cli::Role, settings::Settings};
 
-/// The upload orchestrator.
-pub(super) fn build_uploads(parts: &Parts) -> Arc<dyn UploadService> {
-    let deps = heliograph_upload_orchestrator::Deps {
-        quotas: parts.settings.quotas.clone(),
-        remote_copies: parts.settings.remote_copies.clone(),
-        blobs: Arc::clone(&parts.blobs),
-        catalog: Arc::clone(&parts.catalog),
-        state: Arc::clone(&parts.state),
-        clock: Arc::clone(&parts.clock),
-        arbiters: parts.life.arbiters.handles(),
-        tasks: parts.life.tasks.clone(),
-        shutdown: parts.life.idle.clone(),
-        alone: parts.is_alone,
-    };
-    UploadOrchestrator::start(parts.settings.uploads.clone(), deps)
-}
-
-/// The thumbnailer.
-pub(super) fn build_thumbnails(parts: &Parts) -> anyhow::Result<Arc<dyn ThumbnailService>> {
-    let deps = heliograph_thumbnailer::Deps {
-        blobs: Arc::clone(&parts.blobs),
-        catalog: Arc::clone(&parts.catalog),
-        state: State::clone(&parts.state),
-        // Embedded state is that of one process: there are no others.
-        has_peers: parts.settings.state.redis_url.is_some(),
-        tasks: parts.life.tasks.clone(),
-    };
-    let arbiter = parts.life.arbiters.pick();
-    let started = Thumbnailer::start(parts.settings.thumbnails.clone(), deps, render_workers(), &arbiter);
-    match started {
-        Ok(thumbnailer) => Ok(thumbnailer),
-        Err(error @ CannotStart::Lacking(_)) => {
-            let mut problems = Problems::default();
-            problems.push("thumbnails.jail", error.to_string());
-            Err(problems.into())
-        }
-        Err(error) => Err(error.into()),
-    }
+/// Starts it alone; returns when it listens.
+pub(super) async fn start(settings: Settings, life: Life, metrics: Metrics) -> anyhow::Result<()> {
+    behind::start(settings, Role::Federation, life, metrics, async |parts, listen| {
+        let tenants = load_tenants(&parts.settings)?;
+        let uploads = links::link_uploads(&parts.settings.cluster, &parts.life)?;
+        let url = advertise::find_url(&parts.settings, listen).await;
+        let federation = build_federation(parts, &tenants, uploads, url)?;
+        let routes = Routes::new(GrpcFederationServer::new(Arc::clone(&federation) as _));
+        Ok(routes.add_service(GrpcFetchPeerServer::new(federation)))
+    })
+    .await
 }
 
 /// The federation fetcher, which others reach at `url`.
