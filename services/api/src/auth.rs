@@ -22,7 +22,7 @@ pub(crate) async fn user_or_guest(front: &Front, request: &HttpRequest) -> Resul
 }
 
 /// The user, or guest, whose token is in these headers or this query.
-async fn who_shows(front: &Front, headers: &HeaderMap, query: &Query) -> Result<Requester, ApiError> {
+async fn who_shows(front: &Front, headers: &HeaderMap, query: &Query<'_>) -> Result<Requester, ApiError> {
     let token = find_token_in(front, headers, query).ok_or_else(missing_token)?;
     let text = |names: &[&str]| query.find(names).map(str::to_owned);
     let presented = Presented {
@@ -39,7 +39,11 @@ pub(crate) async fn user(front: &Front, request: &HttpRequest) -> Result<Request
 }
 
 /// The user whose token is in these headers or this query; guests are refused.
-pub(crate) async fn user_who_shows(front: &Front, headers: &HeaderMap, query: &Query) -> Result<Requester, ApiError> {
+pub(crate) async fn user_who_shows(
+    front: &Front,
+    headers: &HeaderMap,
+    query: &Query<'_>,
+) -> Result<Requester, ApiError> {
     let requester = who_shows(front, headers, query).await?;
     if requester.is_guest {
         return Err(ApiError::new(ErrorCode::GuestAccessForbidden, "guests may only read"));
@@ -118,7 +122,7 @@ pub(crate) fn missing_token() -> ApiError {
 }
 
 /// The header wins over the query.
-fn find_token_in(front: &Front, headers: &HeaderMap, query: &Query) -> Option<String> {
+fn find_token_in(front: &Front, headers: &HeaderMap, query: &Query<'_>) -> Option<String> {
     let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer =
         header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));

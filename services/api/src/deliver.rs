@@ -8,8 +8,8 @@ use actix_web::{
     http::{
         Method, StatusCode,
         header::{
-            ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, IF_RANGE,
-            RANGE,
+            ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+            IF_NONE_MATCH, IF_RANGE, RANGE,
         },
     },
 };
@@ -20,18 +20,24 @@ use heliograph_blobs::{BlobError, Key};
 use heliograph_catalog::MediaRecord;
 use heliograph_proto::{MediaBody, RemoteMedia};
 use heliograph_runtime::{Wanted, wanted_range};
-use heliograph_types::{ContentType, ErrorCode, Failure, FileName, ServerName};
-use sha2::{Digest, Sha256};
+use heliograph_types::{ErrorCode, Failure, FileName, ServerName};
 
 use crate::{
     disposition,
     error::ApiError,
     headers::{self, Caching},
+    hot::HotFile,
     http::download::Asked,
     meters::{Phase, Via},
     parts::{self, Content},
+    picture::Picture,
     server::Front,
 };
+
+/// The unit in which parts can be asked for.
+const BYTES: HeaderValue = HeaderValue::from_static("bytes");
+/// Of what arrives nobody knows the digest yet.
+const UNTAGGED: HeaderValue = HeaderValue::from_static("");
 
 /// Content that is stored here, as an answer to `request`.
 pub(crate) async fn stored(
@@ -52,8 +58,8 @@ pub(crate) async fn stored(
         answer
             .insert_header((CONTENT_TYPE, record.content_type.as_str()))
             .insert_header((CONTENT_DISPOSITION, disposition::of_content(&front.config, &record.content_type, name)))
-            .insert_header((ETAG, etag.as_str()))
-            .insert_header((ACCEPT_RANGES, "bytes"));
+            .insert_header((ETAG, etag.clone()))
+            .insert_header((ACCEPT_RANGES, BYTES));
         answer
     };
     match wanted(request, &etag, record.size_bytes) {
@@ -80,7 +86,7 @@ pub(crate) async fn stored(
     }
 }
 
-fn wanted(request: &HttpRequest, etag: &str, size_bytes: u64) -> Wanted {
+fn wanted(request: &HttpRequest, etag: &HeaderValue, size_bytes: u64) -> Wanted {
     // If-Range with anything but this very content means: all of it, please.
     let applies = header(request, &IF_RANGE).is_none_or(|condition| condition == etag);
     wanted_range(header(request, &RANGE).filter(|_| applies), size_bytes)
@@ -132,7 +138,8 @@ pub(crate) async fn open(front: &Front, record: &MediaRecord, part: Range<u64>) 
     let (length, begun) = (part.end - part.start, Instant::now());
     if front.hot.takes(record.size_bytes) {
         let found = find_small(front, &key(&record.blob)?, record.size_bytes).await?;
-        let Some((source, content)) = found else { return Err(gone(record)) };
+        let Some((source, file)) = found else { return Err(gone(record)) };
+        let content = &file.content;
         front.meters.took(Phase::FirstByte, begun.elapsed());
         front.meters.delivered(&record.mxc.server_name, source, length);
         let bounds = usize::try_from(part.start).unwrap_or(usize::MAX)..usize::try_from(part.end).unwrap_or(usize::MAX);
@@ -173,14 +180,19 @@ fn gone(record: &MediaRecord) -> ApiError {
 }
 
 /// A small blob, and whether memory had it.
-pub(crate) async fn find_small(front: &Front, key: &Key, most_bytes: u64) -> Result<Option<(Via, Bytes)>, ApiError> {
-    if let Some(content) = front.hot.find(key.as_str()) {
-        return Ok(Some((Via::Hot, content)));
+pub(crate) async fn find_small(
+    front: &Front,
+    key: &Key,
+    most_bytes: u64,
+) -> Result<Option<(Via, Arc<HotFile>)>, ApiError> {
+    if let Some(file) = front.hot.find(key.as_str()) {
+        return Ok(Some((Via::Hot, file)));
     }
     match front.blobs.get(key, most_bytes).await {
         Ok(content) => {
-            front.hot.keep(key.as_str(), content.clone());
-            Ok(Some((Via::Store, content)))
+            let file = Arc::new(HotFile::new(content));
+            front.hot.keep(key.as_str(), Arc::clone(&file));
+            Ok(Some((Via::Store, file)))
         }
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
@@ -195,7 +207,7 @@ fn key(blob: &str) -> Result<Key, ApiError> {
 /// told before all has arrived. All of it from its first byte on, as players begin, is no part.
 pub(crate) fn is_cut_unseen(request: &HttpRequest, media: &RemoteMedia) -> bool {
     const UNKNOWN: u64 = u64::MAX;
-    let is_part = match wanted(request, "", UNKNOWN) {
+    let is_part = match wanted(request, &UNTAGGED, UNKNOWN) {
         Wanted::Part(part) => part != (0..UNKNOWN),
         Wanted::Parts(_) => true,
         Wanted::All | Wanted::Unsatisfiable => false,
@@ -218,7 +230,7 @@ pub(crate) async fn arriving(
     headers::of_content(&mut answer, asked.caching);
     let disposition = disposition::of_content(&front.config, &content_type, name.or(file_name.as_ref()));
     answer.insert_header((CONTENT_TYPE, content_type.as_str())).insert_header((CONTENT_DISPOSITION, disposition));
-    let part = match size_bytes.map(|size_bytes| wanted(request, "", size_bytes)) {
+    let part = match size_bytes.map(|size_bytes| wanted(request, &UNTAGGED, size_bytes)) {
         Some(Wanted::Unsatisfiable) => return Ok(unsatisfiable(size_bytes.unwrap_or_default())),
         Some(Wanted::Part(part)) => Some(part),
         Some(Wanted::All | Wanted::Parts(_)) | None => None,
@@ -227,7 +239,7 @@ pub(crate) async fn arriving(
         answer.status(StatusCode::PARTIAL_CONTENT).insert_header((CONTENT_RANGE, content_range(part, size_bytes)));
     }
     if size_bytes.is_some() {
-        answer.insert_header((ACCEPT_RANGES, "bytes"));
+        answer.insert_header((ACCEPT_RANGES, BYTES));
     }
     let length = part.as_ref().map_or(size_bytes, |part| Some(part.end - part.start));
     let body = if request.method() == Method::HEAD { Box::pin(stream::empty()) } else { cut(body, part) };
@@ -266,48 +278,27 @@ fn cut(body: MediaBody, part: Option<Range<u64>>) -> MediaBody {
 }
 
 /// A finished picture.
-pub(crate) fn picture(
-    request: &HttpRequest,
-    content_type: &ContentType,
-    image: Bytes,
-    caching: Caching,
-) -> HttpResponse {
-    let etag = picture_etag(&image);
-    if is_unchanged(request, &etag) {
-        return not_modified(&etag, caching);
+pub(crate) fn picture(request: &HttpRequest, picture: &Picture, caching: Caching) -> HttpResponse {
+    if is_unchanged(request, &picture.etag) {
+        return not_modified(&picture.etag, caching);
     }
     let mut answer = HttpResponse::Ok();
     headers::of_content(&mut answer, caching);
     answer
-        .insert_header((CONTENT_TYPE, content_type.as_str()))
-        .insert_header((CONTENT_DISPOSITION, thumbnail_disposition(content_type)))
-        .insert_header((ETAG, etag))
-        .body(image)
-}
-
-/// The name of a thumbnail says what it is.
-pub(crate) fn thumbnail_disposition(content_type: &ContentType) -> String {
-    let extension = match content_type.as_str() {
-        "image/png" => "png",
-        "image/webp" => "webp",
-        "image/avif" => "avif",
-        "image/gif" => "gif",
-        _ => "jpg",
-    };
-    format!("inline; filename=thumbnail.{extension}")
+        .insert_header((CONTENT_TYPE, picture.content_type.as_str()))
+        .insert_header((CONTENT_DISPOSITION, HeaderValue::from_static(picture.disposition())))
+        .insert_header((ETAG, picture.etag.clone()))
+        .body(picture.image.clone())
 }
 
 /// A strong tag from the digest of the content, the same on every instance and path. Content that
 /// nobody has read is known by its upload.
-fn etag(record: &MediaRecord) -> String {
-    match hex::decode(&record.sha256) {
+fn etag(record: &MediaRecord) -> HeaderValue {
+    let tag = match hex::decode(&record.sha256) {
         Ok(digest) if !digest.is_empty() => format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest)),
         _ => format!("\"{}\"", record.upload.as_deref().unwrap_or(&record.blob)),
-    }
-}
-
-fn picture_etag(image: &[u8]) -> String {
-    format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(image)))
+    };
+    headers::text(&tag)
 }
 
 /// Whether whoever asks has this content already.
@@ -316,19 +307,19 @@ pub(crate) fn is_current(request: &HttpRequest, record: &MediaRecord) -> bool {
 }
 
 /// Whether whoever asks has this picture already.
-pub(crate) fn is_current_picture(request: &HttpRequest, image: &[u8]) -> bool {
-    request.headers().contains_key(IF_NONE_MATCH) && is_unchanged(request, &picture_etag(image))
+pub(crate) fn is_current_picture(request: &HttpRequest, picture: &Picture) -> bool {
+    is_unchanged(request, &picture.etag)
 }
 
-fn is_unchanged(request: &HttpRequest, etag: &str) -> bool {
+fn is_unchanged(request: &HttpRequest, etag: &HeaderValue) -> bool {
     let tags = request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
     tags.flat_map(|tags| tags.split(',')).map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
 
-fn not_modified(etag: &str, caching: Caching) -> HttpResponse {
+fn not_modified(etag: &HeaderValue, caching: Caching) -> HttpResponse {
     let mut answer = HttpResponse::NotModified();
     headers::of_content(&mut answer, caching);
-    answer.insert_header((ETAG, etag)).finish()
+    answer.insert_header((ETAG, etag.clone())).finish()
 }
 
 fn header<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {

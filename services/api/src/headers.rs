@@ -2,12 +2,22 @@
 
 use actix_web::{
     HttpResponseBuilder,
-    http::header::{self, HeaderName},
+    http::header::{
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    },
 };
 
 const POLICY: &str = "sandbox; default-src 'none'; script-src 'none'; plugin-types application/pdf; \
                       style-src 'unsafe-inline'; media-src 'self'; object-src 'self';";
-const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// They need no memory: nothing is copied when an answer gets them.
+const ALWAYS: [(HeaderName, HeaderValue); 5] = [
+    (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex, nofollow, noarchive, noimageindex")),
+];
 
 /// How long, and by whom, an answer may be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,27 +35,29 @@ pub(crate) enum Caching {
 }
 
 impl Caching {
-    pub(crate) fn cache_control(self) -> String {
+    pub(crate) fn cache_control(self) -> HeaderValue {
         match self {
-            Self::Private => "private, max-age=86400, immutable".to_owned(),
-            Self::Public => "public, max-age=86400, s-maxage=0, proxy-revalidate".to_owned(),
-            Self::Never => "private, no-store".to_owned(),
-            Self::Shared { seconds } => format!("public, max-age={seconds}"),
-            Self::Redirect { seconds } => format!("private, max-age={seconds}"),
+            Self::Private => HeaderValue::from_static("private, max-age=86400, immutable"),
+            Self::Public => HeaderValue::from_static("public, max-age=86400, s-maxage=0, proxy-revalidate"),
+            Self::Never => HeaderValue::from_static("private, no-store"),
+            Self::Shared { seconds } => text(&format!("public, max-age={seconds}")),
+            Self::Redirect { seconds } => text(&format!("private, max-age={seconds}")),
         }
     }
 }
 
 /// The headers that every answer with content has, whole, in part or not modified.
 pub(crate) fn of_content(answer: &mut HttpResponseBuilder, caching: Caching) {
-    answer
-        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
-        .insert_header((CORP, "cross-origin"))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .insert_header((header::REFERRER_POLICY, "no-referrer"))
-        .insert_header(("x-robots-tag", "noindex, nofollow, noarchive, noimageindex"))
-        .insert_header((header::CACHE_CONTROL, caching.cache_control()));
-    if matches!(caching, Caching::Private | Caching::Redirect { .. }) {
-        answer.insert_header((header::VARY, "Authorization"));
+    for header in ALWAYS {
+        answer.insert_header(header);
     }
+    answer.insert_header((CACHE_CONTROL, caching.cache_control()));
+    if matches!(caching, Caching::Private | Caching::Redirect { .. }) {
+        answer.insert_header((VARY, HeaderValue::from_static("Authorization")));
+    }
+}
+
+/// A value of which we know that it can stand in a header: it is of plain ASCII.
+pub(crate) fn text(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }

@@ -22,6 +22,7 @@ mod meters;
 mod metrics;
 mod params;
 mod parts;
+mod picture;
 mod premake;
 mod published;
 mod reads;

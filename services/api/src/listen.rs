@@ -3,15 +3,24 @@
 //! Put together from the parts of actix-web's own `HttpServer`, which always answers
 //! `100 Continue` before anybody has looked at the request.
 
-use std::{io, net::TcpListener, num::NonZeroUsize, time::Duration};
+use std::{io, net::TcpListener, num::NonZeroUsize, rc::Rc, time::Duration};
 
 use actix_http::{HttpService, KeepAlive, Request};
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
-use actix_web::{App, dev::AppConfig, middleware::from_fn, web::Data};
-use heliograph_runtime::Health;
+use actix_web::{
+    App,
+    dev::{AppConfig, ServiceRequest},
+    middleware::from_fn,
+    web::Data,
+};
+use heliograph_runtime::{Health, HttpSpans};
 
-use crate::{expect, routes, server::Front};
+use crate::{
+    expect,
+    routes::{self, Places},
+    server::Front,
+};
 
 /// The longest that requests in progress may take after shutdown began; the process ends
 /// earlier if its own grace is shorter.
@@ -27,6 +36,8 @@ pub(crate) fn start(front: Data<Front>, health: Health, listener: TcpListener) -
     let service = move || {
         let (front, health) = (front.clone(), health.clone());
         let (asked, shutdown) = (front.clone(), front.shutdown.clone());
+        let (spans, places) = (Rc::new(HttpSpans::default()), Rc::new(Places::new(&front.config)));
+        let named = Rc::clone(&places);
         let expect = fn_service(move |request: Request| {
             let front = asked.clone();
             async move { expect::admit(&front, request).await }
@@ -34,9 +45,12 @@ pub(crate) fn start(front: Data<Front>, health: Health, listener: TcpListener) -
         let app = App::new()
             .app_data(front.clone())
             .wrap(from_fn(heliograph_runtime::cors))
-            .wrap(from_fn(heliograph_runtime::http_span))
+            .wrap(from_fn(move |request: ServiceRequest, next| {
+                let route = named.name_of(request.match_info().as_str());
+                Rc::clone(&spans).surround(route, request, next)
+            }))
             .configure(|config| heliograph_runtime::configure_health(config, &health))
-            .configure(|config| routes::configure(config, &front.config));
+            .configure(|config| routes::configure(config, places));
         let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
         HttpService::build()
             .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))

@@ -7,27 +7,27 @@ use actix_web::HttpRequest;
 use heliograph_types::{ErrorCode, Failure, Mxc, StoreName};
 use percent_encoding::percent_decode_str;
 
-use crate::{auth::Signer, error::ApiError, server::Front};
+use crate::{auth::Signer, error::ApiError, routes::find_segment, server::Front};
 
 /// What `timeout_ms` is when it is absent.
 const DEFAULT_WAIT: Duration = Duration::from_secs(20);
 
 /// The parameters of one request.
-pub(crate) struct Query(Vec<(String, String)>);
+pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-impl Query {
-    pub(crate) fn of(request: &HttpRequest) -> Self {
+impl<'a> Query<'a> {
+    pub(crate) fn of(request: &'a HttpRequest) -> Self {
         Self::parse(request.query_string())
     }
 
     /// Reads what is behind the `?` of a target.
-    pub(crate) fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &'a str) -> Self {
         Self(text.split('&').filter(|pair| !pair.is_empty()).map(decode_pair).collect())
     }
 
     /// The value of the first parameter that has the first of these names which occurs.
     pub(crate) fn find(&self, names: &[&str]) -> Option<&str> {
-        let value = |name: &&str| self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let value = |name: &&str| self.0.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
         names.iter().find_map(value)
     }
 
@@ -68,13 +68,18 @@ impl Query {
     }
 }
 
-fn decode_pair(pair: &str) -> (String, String) {
+fn decode_pair(pair: &str) -> (Cow<'_, str>, Cow<'_, str>) {
     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-    (decode(&name.replace('+', " ")).into_owned(), decode(&value.replace('+', " ")).into_owned())
+    (decode_form(name), decode_form(value))
 }
 
-fn decode(text: &str) -> Cow<'static, str> {
-    percent_decode_str(text).decode_utf8_lossy().into_owned().into()
+/// In a query a space may be written as `+`.
+fn decode_form(text: &str) -> Cow<'_, str> {
+    if text.contains('+') { decode(&text.replace('+', " ")).into_owned().into() } else { decode(text) }
+}
+
+fn decode(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
 }
 
 fn invalid(name: &str, expected: &str) -> ApiError {
@@ -112,27 +117,25 @@ pub(crate) fn signed_mxc(request: &HttpRequest, signer: &Signer) -> Result<Mxc, 
 
 /// One segment of the path, decoded once and checked.
 pub(crate) fn segment<T: FromStr>(request: &HttpRequest, name: &str) -> Result<T, ApiError> {
-    text_segment(request, name)
-        .and_then(|text| text.parse().ok())
+    find_segment(request, name, |raw| decode(raw).parse().ok())
+        .flatten()
         .ok_or_else(|| ApiError::Failure(Failure::not_found()))
 }
 
-/// One segment of the path, decoded once. The router has decoded all but `%25`, `%2B` and
-/// `%2F` already.
+/// One segment of the path, decoded once.
 pub(crate) fn text_segment(request: &HttpRequest, name: &str) -> Option<String> {
-    request.match_info().get(name).map(|raw| decode(raw).into_owned())
+    find_segment(request, name, |raw| decode(raw).into_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_web::test::TestRequest;
     use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
     use proptest::prelude::*;
 
     use super::*;
 
-    fn query(text: &str) -> Query {
-        Query::of(&TestRequest::with_uri(&format!("/?{text}")).to_http_request())
+    fn query(text: &str) -> Query<'_> {
+        Query::parse(text)
     }
 
     #[test]
@@ -174,7 +177,8 @@ mod tests {
         #[test]
         fn what_is_encoded_comes_out_as_it_was(name in "[a-z_.]{1,8}", value in any::<String>(), noise in "[a-z=&%+]{0,20}") {
             let encoded = utf8_percent_encode(&value, NON_ALPHANUMERIC);
-            let query = query(&format!("{name}={encoded}&{noise}"));
+            let text = format!("{name}={encoded}&{noise}");
+            let query = query(&text);
 
             prop_assert_eq!(query.find(&[name.as_str()]), Some(value.as_str()));
         }

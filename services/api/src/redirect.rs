@@ -24,7 +24,6 @@ use actix_web::{
 use bytes::Bytes;
 use heliograph_blobs::{BlobStore, Key};
 use heliograph_catalog::MediaRecord;
-use heliograph_proto::Thumbnail;
 use heliograph_types::{FileName, Mxc, ThumbnailVariant, Timestamp};
 use url::Url;
 use wildmatch::WildMatch;
@@ -35,6 +34,7 @@ use crate::{
     http::thumbnail::stored_key,
     metrics,
     params::Query,
+    picture::Picture,
     server::Front,
 };
 
@@ -56,12 +56,12 @@ pub(crate) struct Wish {
 
 impl Wish {
     /// With a token: clients cope with redirects, unless they say otherwise.
-    pub(crate) fn of_client(query: &Query) -> Self {
+    pub(crate) fn of_client(query: &Query<'_>) -> Self {
         Self { who: Who::Client, allows: !says(query, "false") }
     }
 
     /// On a deprecated path: only who says so copes.
-    pub(crate) fn of_legacy(query: &Query) -> Self {
+    pub(crate) fn of_legacy(query: &Query<'_>) -> Self {
         Self { who: Who::Legacy, allows: says(query, "true") }
     }
 
@@ -76,7 +76,7 @@ impl Wish {
     }
 }
 
-fn says(query: &Query, word: &str) -> bool {
+fn says(query: &Query<'_>, word: &str) -> bool {
     ["allow_redirect", "com.beeper.msc3860.allow_redirect"].iter().any(|name| query.find(&[name]) == Some(word))
 }
 
@@ -254,9 +254,9 @@ pub(crate) async fn picture(
     request: &HttpRequest,
     wish: Wish,
     (mxc, variant): (&Mxc, ThumbnailVariant),
-    thumbnail: &Thumbnail,
+    thumbnail: &Picture,
 ) -> Option<HttpResponse> {
-    if front.redirects.are_off() || deliver::is_current_picture(request, &thumbnail.image) {
+    if front.redirects.are_off() || deliver::is_current_picture(request, thumbnail) {
         return None;
     }
     let url = place_of_picture(front, request, wish, (mxc, variant), thumbnail).await?;
@@ -269,17 +269,16 @@ pub(crate) async fn place_of_picture(
     request: &HttpRequest,
     wish: Wish,
     (mxc, variant): (&Mxc, ThumbnailVariant),
-    Thumbnail { content_type, image }: &Thumbnail,
+    thumbnail: &Picture,
 ) -> Option<Url> {
-    let disposition = deliver::thumbnail_disposition(content_type);
-    let size_bytes = image.len() as u64;
+    let size_bytes = thumbnail.image.len() as u64;
     let what = Redirected {
         mxc,
         part: Part::Thumbnail(variant),
         key: find_stored(front, wish, (mxc, variant), size_bytes).await,
         size_bytes,
-        content_type: content_type.as_str(),
-        disposition: &disposition,
+        content_type: thumbnail.content_type.as_str(),
+        disposition: thumbnail.disposition(),
     };
     front.redirects.place(front, request, wish, &what).await
 }

@@ -13,11 +13,9 @@ use url::Url;
 
 use crate::{
     error::ApiError,
-    http::{
-        download::{self, Asked, Found},
-        thumbnail::picture_type,
-    },
+    http::download::{self, Asked, Found},
     meters::Via,
+    picture::picture_type,
     server::Front,
 };
 

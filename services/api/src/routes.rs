@@ -3,14 +3,14 @@
 //! The table is all there is: the router, the check of who calls, and the reference for
 //! operators (`reference`) are made from it.
 
+mod places;
 mod reference;
 mod table;
 
-use std::collections::HashMap;
+use std::rc::Rc;
 
 use actix_web::{
-    HttpRequest, HttpResponse, Resource,
-    guard::{self, Guard},
+    HttpRequest, HttpResponse,
     http::{
         Method,
         header::{ALLOW, HeaderValue},
@@ -29,6 +29,7 @@ use crate::{
     server::Front,
 };
 
+pub(crate) use places::{Places, find_segment};
 pub use reference::reference;
 use table::ROUTES;
 
@@ -89,21 +90,13 @@ enum Verb {
 }
 
 impl Verb {
-    const fn method(self) -> Method {
+    fn takes(self, method: &Method) -> bool {
         match self {
-            Self::Get => Method::GET,
-            Self::Post => Method::POST,
-            Self::Put => Method::PUT,
-            Self::Delete => Method::DELETE,
+            Self::Get => *method == Method::GET || *method == Method::HEAD,
+            Self::Post => *method == Method::POST,
+            Self::Put => *method == Method::PUT,
+            Self::Delete => *method == Method::DELETE,
         }
-    }
-
-    fn guard(self) -> impl Guard {
-        let method = self.method();
-        guard::fn_guard(move |context| {
-            let asked = &context.head().method;
-            *asked == method || (*asked == Method::HEAD && method == Method::GET)
-        })
     }
 
     const fn allowed(self) -> &'static str {
@@ -126,54 +119,18 @@ impl Switch {
     }
 }
 
-/// Adds every route that is switched on to the server.
-pub(crate) fn configure(config: &mut ServiceConfig, settings: &ApiConfig) {
-    for (path, routes) in by_path(settings) {
-        config.service(resource(&path, &routes));
-    }
-    config.default_service(web::to(unrecognized));
+/// Answers every request on a path of `places`, and says of all others that there is nothing.
+pub(crate) fn configure(config: &mut ServiceConfig, places: Rc<Places>) {
+    config.default_service(web::to(move |front, request, body| route(Rc::clone(&places), front, request, body)));
 }
 
-/// The routes of each path, in the order of the table: the router tries them so.
-fn by_path(settings: &ApiConfig) -> Vec<(String, Vec<&'static Route>)> {
-    let mut places: HashMap<String, usize> = HashMap::new();
-    let mut paths: Vec<(String, Vec<&'static Route>)> = Vec::new();
-    for route in ROUTES.iter().filter(|route| route.switch.is_on(settings)) {
-        for path in route.paths.iter().flat_map(|path| expand(path)) {
-            let place = *places.entry(path.clone()).or_insert(paths.len());
-            if place == paths.len() {
-                paths.push((path, Vec::new()));
-            }
-            paths[place].1.push(route);
-        }
-    }
-    paths
-}
-
-/// All paths that a row stands for.
-fn expand(path: &str) -> Vec<String> {
-    if let Some((before, rest)) = path.split_once('(')
-        && let Some((choices, after)) = rest.split_once(')')
-    {
-        return choices.split('|').flat_map(|choice| expand(&format!("{before}{choice}{after}"))).collect();
-    }
-    if let Some((before, rest)) = path.split_once('[')
-        && let Some((option, after)) = rest.split_once(']')
-    {
-        return ["", option].iter().flat_map(|option| expand(&format!("{before}{option}{after}"))).collect();
-    }
-    vec![path.to_owned()]
-}
-
-fn resource(path: &str, routes: &[&'static Route]) -> Resource {
-    // A file name may be empty.
-    let resource = web::resource(path.replace("{file_name}", "{file_name:[^/]*}"));
-    let allowed = routes.iter().map(|route| route.method.allowed()).chain(["OPTIONS"]).collect::<Vec<_>>().join(", ");
-    let resource = routes.iter().fold(resource, |resource, &route| {
-        let handler = move |front, request, body| serve(route, front, request, body);
-        resource.route(web::route().guard(route.method.guard()).to(handler))
-    });
-    resource.default_service(web::to(move || std::future::ready(method_not_allowed(&allowed))))
+async fn route(places: Rc<Places>, front: Data<Front>, request: HttpRequest, body: Payload) -> HttpResponse {
+    let Some(place) = places.find(places::path_of(&request)) else { return unrecognized() };
+    let Some(route) = place.routes.iter().find(|route| route.method.takes(request.method())) else {
+        return method_not_allowed(&place.routes);
+    };
+    places::enter(&request, place);
+    serve(route, front, request, body).await
 }
 
 async fn serve(route: &'static Route, front: Data<Front>, request: HttpRequest, mut body: Payload) -> HttpResponse {
@@ -194,17 +151,18 @@ async fn answer(handler: Handler, call: Call<'_>) -> Outcome {
     }
 }
 
-fn method_not_allowed(allowed: &str) -> HttpResponse {
+fn method_not_allowed(routes: &[&Route]) -> HttpResponse {
     let error = ApiError::new(ErrorCode::MethodNotAllowed, "this endpoint does not know the method");
     let mut answer = HttpResponse::from_error(error);
-    if let Ok(allowed) = HeaderValue::from_str(allowed) {
+    let allowed = routes.iter().map(|route| route.method.allowed()).chain(["OPTIONS"]).collect::<Vec<_>>().join(", ");
+    if let Ok(allowed) = HeaderValue::from_str(&allowed) {
         answer.headers_mut().insert(ALLOW, allowed);
     }
     answer
 }
 
-async fn unrecognized() -> Outcome {
-    Err(ApiError::new(ErrorCode::Unrecognized, "no such endpoint"))
+fn unrecognized() -> HttpResponse {
+    HttpResponse::from_error(ApiError::new(ErrorCode::Unrecognized, "no such endpoint"))
 }
 
 #[cfg(test)]
@@ -214,16 +172,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_stands_for_all_its_paths() {
-        assert_eq!(expand("/a/(x|y/z)/b[/{f}]"), ["/a/x/b", "/a/x/b/{f}", "/a/y/z/b", "/a/y/z/b/{f}"]);
-        assert_eq!(expand("/a"), ["/a"]);
-    }
-
-    #[test]
     fn no_path_has_the_same_method_twice() {
-        for (path, routes) in by_path(&ApiConfig::default()) {
-            let methods: HashSet<Method> = routes.iter().map(|route| route.method.method()).collect();
-            assert_eq!(methods.len(), routes.len(), "{path}");
+        for place in Places::new(&ApiConfig::default()).all() {
+            let methods: HashSet<&str> = place.routes.iter().map(|route| route.method.allowed()).collect();
+            assert_eq!(methods.len(), place.routes.len(), "{}", place.pattern);
         }
     }
 
@@ -231,7 +183,7 @@ mod tests {
     fn what_is_switched_off_is_not_there() {
         let paths = |legacy_media, msc1902_paths| {
             let settings = ApiConfig { legacy_media, msc1902_paths, ..ApiConfig::default() };
-            by_path(&settings).into_iter().map(|(path, _)| path).collect::<HashSet<_>>()
+            Places::new(&settings).all().map(|place| place.pattern.to_string()).collect::<HashSet<_>>()
         };
         let legacy = "/_matrix/media/v3/download/{server_name}/{media_id}";
         let split = "/_matrix/client/r0/media/download/{server_name}/{media_id}";

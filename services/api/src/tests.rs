@@ -2,7 +2,7 @@
 
 mod fakes;
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use actix_web::{
     App,
@@ -22,7 +22,7 @@ use heliograph_types::{
 use serde_json::{Value, json};
 
 use self::fakes::{House, remote_key};
-use crate::routes;
+use crate::routes::{self, Places};
 
 /// The status, the JSON of an error, and the whole body.
 struct Answer {
@@ -36,7 +36,7 @@ async fn ask(house: &House, request: TestRequest) -> Answer {
     let app = App::new()
         .app_data(Data::from(house.front()))
         .wrap(from_fn(heliograph_runtime::cors))
-        .configure(|config| routes::configure(config, &house.config));
+        .configure(|config| routes::configure(config, Rc::new(Places::new(&house.config))));
     let app = test::init_service(app).await;
     let response = test::call_service(&app, request.to_request()).await;
     let status = response.status();
@@ -339,7 +339,7 @@ async fn a_preflight_needs_no_token_and_errors_have_cors_headers_too() {
     let app = App::new()
         .app_data(Data::from(house.front()))
         .wrap(from_fn(heliograph_runtime::cors))
-        .configure(|config| routes::configure(config, &house.config));
+        .configure(|config| routes::configure(config, Rc::new(Places::new(&house.config))));
     let app = test::init_service(app).await;
 
     for (method, path, status) in [

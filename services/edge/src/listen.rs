@@ -3,13 +3,18 @@
 //! Put together as that of the core is, and for the same reason: an upload that is not welcome is
 //! refused before `100 Continue`.
 
-use std::{io, net::TcpListener, num::NonZeroUsize, time::Duration};
+use std::{io, net::TcpListener, num::NonZeroUsize, rc::Rc, sync::Arc, time::Duration};
 
 use actix_http::{HttpService, KeepAlive, Request};
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
-use actix_web::{App, dev::AppConfig, middleware::from_fn, web::Data};
-use heliograph_runtime::Health;
+use actix_web::{
+    App,
+    dev::{AppConfig, ServiceRequest},
+    middleware::from_fn,
+    web::Data,
+};
+use heliograph_runtime::{Health, HttpSpans};
 
 use crate::{admit, routes, server::Edge};
 
@@ -27,6 +32,7 @@ pub(crate) fn start(edge: Data<Edge>, health: Health, listener: TcpListener) -> 
     let service = move || {
         let (edge, health) = (edge.clone(), health.clone());
         let (asked, shutdown) = (edge.clone(), edge.shutdown.clone());
+        let spans = Rc::new(HttpSpans::default());
         let expect = fn_service(move |request: Request| {
             let edge = asked.clone();
             async move { admit::admit(&edge, request).await }
@@ -34,7 +40,9 @@ pub(crate) fn start(edge: Data<Edge>, health: Health, listener: TcpListener) -> 
         let app = App::new()
             .app_data(edge)
             .wrap(from_fn(heliograph_runtime::cors))
-            .wrap(from_fn(heliograph_runtime::http_span))
+            .wrap(from_fn(move |request: ServiceRequest, next| {
+                Rc::clone(&spans).surround(request.match_pattern().map(Arc::from), request, next)
+            }))
             .configure(|config| heliograph_runtime::configure_health(config, &health))
             .configure(routes::configure);
         let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());

@@ -1,16 +1,18 @@
 //! `GET /_matrix/federation/v1/media/thumbnail/{mediaId}`
 //! <https://spec.matrix.org/latest/server-server-api/#get_matrixfederationv1mediathumbnailmediaid>
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
-use heliograph_proto::Thumbnail;
 
 use crate::{
     auth::Signer,
-    deliver::{self, Opened},
+    deliver::Opened,
     error::ApiError,
     http::{download, multipart, thumbnail},
     limits::Caller,
     params,
+    picture::Picture,
     redirect::{self, Wish},
     routes::{Call, Outcome},
     server::Front,
@@ -25,14 +27,13 @@ pub(crate) async fn handle(Call { front, request, .. }: Call<'_>, signer: Signer
     {
         return Ok(multipart::location(request, &url));
     }
-    let Thumbnail { content_type, image } = thumbnail;
-    let disposition = deliver::thumbnail_disposition(&content_type);
-    let size_bytes = image.len() as u64;
-    Ok(multipart::answer(request, content_type.as_str(), &disposition, size_bytes, Opened::Whole(image)))
+    let size_bytes = thumbnail.image.len() as u64;
+    let image = Opened::Whole(thumbnail.image.clone());
+    Ok(multipart::answer(request, thumbnail.content_type.as_str(), thumbnail.disposition(), size_bytes, image))
 }
 
 /// What the other server asks for, if it may have it.
-pub(crate) async fn find(front: &Front, request: &HttpRequest, signer: Signer) -> Result<Thumbnail, ApiError> {
+pub(crate) async fn find(front: &Front, request: &HttpRequest, signer: Signer) -> Result<Arc<Picture>, ApiError> {
     let mxc = params::signed_mxc(request, &signer)?;
     let (spec, wait) = thumbnail::spec(front, request)?;
     front.limits.signed(&signer.origin).await?;

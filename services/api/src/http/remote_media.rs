@@ -4,8 +4,6 @@
 //! As the signed endpoints of today, but with the plain body. The freeze of legacy media
 //! does not concern them: the request is signed.
 
-use heliograph_proto::Thumbnail;
-
 use crate::{
     auth::Signer,
     deliver,
@@ -20,6 +18,6 @@ pub(crate) async fn handle_download(Call { front, request, .. }: Call<'_>, signe
 }
 
 pub(crate) async fn handle_thumbnail(Call { front, request, .. }: Call<'_>, signer: Signer) -> Outcome {
-    let Thumbnail { content_type, image } = federation_thumbnail::find(front, request, signer).await?;
-    Ok(deliver::picture(request, &content_type, image, Caching::Never))
+    let thumbnail = federation_thumbnail::find(front, request, signer).await?;
+    Ok(deliver::picture(request, &thumbnail, Caching::Never))
 }

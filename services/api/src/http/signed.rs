@@ -38,12 +38,12 @@ pub(crate) async fn handle_thumbnail(Call { front, request, .. }: Call<'_>) -> O
     get(front, &mxc).await?;
     let caller = Caller::Address(address::of(front, request));
     let thumbnail = thumbnail::stored_or_rendered(front, &caller, mxc, variant).await?;
-    Ok(deliver::picture(request, &thumbnail.content_type, thumbnail.image, caching))
+    Ok(deliver::picture(request, &thumbnail, caching))
 }
 
 /// Whether the URL is one of ours and has not ended: then anybody may keep the answer until it
 /// does.
-fn admit(front: &Front, query: &Query, path: &str) -> Result<Caching, ApiError> {
+fn admit(front: &Front, query: &Query<'_>, path: &str) -> Result<Caching, ApiError> {
     let Some(signer) = front.redirects.signer() else {
         return Err(ApiError::new(ErrorCode::Unrecognized, "no such endpoint"));
     };

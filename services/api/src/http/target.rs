@@ -67,7 +67,7 @@ pub(crate) async fn handle_release(Call { front, request, .. }: Call<'_>, reques
 }
 
 /// The claim that a request shows.
-pub(crate) fn find_claim(mxc: &Mxc, user_id: &UserId, query: &Query) -> Result<Option<Lease>, ApiError> {
+pub(crate) fn find_claim(mxc: &Mxc, user_id: &UserId, query: &Query<'_>) -> Result<Option<Lease>, ApiError> {
     let Some(shown) = query.find(&[CLAIM]) else { return Ok(None) };
     let claim = shown.split_once('-').and_then(|(fence, owner)| Some((fence.parse().ok()?, owner.to_owned())));
     let invalid = || ApiError::new(ErrorCode::InvalidParam, format!("{CLAIM} must be a claim"));

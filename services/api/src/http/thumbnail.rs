@@ -3,14 +3,14 @@
 //!
 //! And the same without authentication under `/_matrix/media`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::HttpRequest;
 use heliograph_blobs::Key;
 use heliograph_catalog::thumbnail_key;
 use heliograph_matrix::Requester;
-use heliograph_proto::{Render, Thumbnail};
-use heliograph_types::{ContentType, ErrorCode, Mxc, ThumbnailMethod, ThumbnailSpec, ThumbnailVariant};
+use heliograph_proto::Render;
+use heliograph_types::{ErrorCode, Mxc, ThumbnailMethod, ThumbnailSpec, ThumbnailVariant};
 
 use crate::{
     deliver,
@@ -20,6 +20,7 @@ use crate::{
     limits::Caller,
     meters::Via,
     params::{self, Query},
+    picture::Picture,
     redirect::{self, Wanted},
     remote_thumbnail::{self, Source},
     routes::{Call, Outcome},
@@ -55,9 +56,7 @@ async fn find_and_send(
     let thumbnail = loop {
         match source {
             Source::Original => {}
-            Source::Origin(Thumbnail { content_type, image }) => {
-                return Ok(deliver::picture(request, &content_type, image, asked.caching));
-            }
+            Source::Origin(thumbnail) => return Ok(deliver::picture(request, &thumbnail.into(), asked.caching)),
             Source::Elsewhere(base) => return redirect::to_origin(&base, &mxc, &Wanted::Thumbnail(variant.spec), wait),
         }
         match stored_or_rendered(front, &asked.caller, mxc.clone(), variant).await {
@@ -71,7 +70,7 @@ async fn find_and_send(
     if let Some(redirect) = redirect::picture(front, request, asked.wish, (&mxc, variant), &thumbnail).await {
         return Ok(redirect);
     }
-    Ok(deliver::picture(request, &thumbnail.content_type, thumbnail.image, asked.caching))
+    Ok(deliver::picture(request, &thumbnail, asked.caching))
 }
 
 /// Which thumbnail the request asks for, and how long it wants to wait for the original.
@@ -95,48 +94,24 @@ pub(crate) async fn stored_or_rendered(
     caller: &Caller,
     mxc: Mxc,
     variant: ThumbnailVariant,
-) -> Result<Thumbnail, ApiError> {
+) -> Result<Arc<Picture>, ApiError> {
     // A larger one is not kept in memory, and is left to the thumbnailer as one that is missing.
     if let Some(key) = stored_key(front, &mxc, variant)
-        && let Ok(Some((via, image))) = deliver::find_small(front, &key, front.config.hot_file_bytes.as_u64()).await
-        && let Some(content_type) = picture_type(&image)
+        && let Ok(Some((via, file))) = deliver::find_small(front, &key, front.config.hot_file_bytes.as_u64()).await
+        && let Some(picture) = file.picture()
     {
-        front.meters.delivered(&mxc.server_name, via, image.len() as u64);
-        return Ok(Thumbnail { content_type, image });
+        front.meters.delivered(&mxc.server_name, via, picture.image.len() as u64);
+        return Ok(picture);
     }
     front.limits.render(caller).await?;
     let ThumbnailVariant { spec, format } = variant;
     let server_name = mxc.server_name.clone();
     let thumbnail = front.thumbnails.render(Render { mxc, spec, format }).await?;
     front.meters.delivered(&server_name, Via::Rendered, thumbnail.image.len() as u64);
-    Ok(thumbnail)
+    Ok(Arc::new(thumbnail.into()))
 }
 
 /// Where a thumbnail is, if it is stored.
 pub(crate) fn stored_key(front: &Front, mxc: &Mxc, ThumbnailVariant { spec, format }: ThumbnailVariant) -> Option<Key> {
     Some(thumbnail_key(mxc, ThumbnailVariant { spec: front.sizes.stored_form(spec)?, format }))
-}
-
-/// Thumbnails are stored without their type: their first bytes tell it.
-pub(crate) fn picture_type(image: &[u8]) -> Option<ContentType> {
-    infer::get(image).and_then(|kind| kind.mime_type().parse().ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stored_thumbnail_is_known_by_its_first_bytes() {
-        for (image, expected) in [
-            (&b"\xff\xd8\xff\xe0"[..], Some("image/jpeg")),
-            (b"\x89PNG\r\n\x1a\n", Some("image/png")),
-            (b"RIFF\x04\0\0\0WEBPVP8 ", Some("image/webp")),
-            (b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miafMA1B\0\0\0\0", Some("image/avif")),
-            (b"<svg>", None),
-        ] {
-            let found = picture_type(image);
-            assert_eq!(found.as_ref().map(ContentType::as_str), expected, "{image:?}");
-        }
-    }
 }

@@ -4,10 +4,9 @@
 //! trace of a caller only if that is near, such as the reverse proxy: strangers could write
 //! into the traces of others, or have all of theirs kept.
 
-use std::{
-    net::IpAddr,
-    time::{Duration, Instant},
-};
+mod endpoint;
+
+use std::{net::IpAddr, rc::Rc, sync::Arc, time::Instant};
 
 use actix_web::{
     Error,
@@ -19,6 +18,7 @@ use actix_web::{
 use opentelemetry::propagation::Extractor;
 use tracing::{Instrument, Span, field::Empty, info_span};
 
+use self::endpoint::{Endpoint, Endpoints};
 use crate::trace;
 
 /// Requests that are neither traced nor counted.
@@ -27,30 +27,49 @@ const PROBES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 /// A longer part of a path is no id of Matrix.
 const LONGEST_ID: usize = 255;
 
-/// The middleware, for `actix_web::middleware::from_fn`. Outermost, so that it measures
-/// what the client sees. A request counts until the head of its answer is there.
-pub async fn http_span(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    // Asked every few seconds by machines; what they find is told elsewhere.
-    if PROBES.contains(&request.path()) {
-        return next.call(request).await;
+/// What makes spans and measurements: one per server and thread.
+#[derive(Debug)]
+pub struct HttpSpans {
+    endpoints: Endpoints,
+    unmatched: Arc<str>,
+}
+
+impl Default for HttpSpans {
+    fn default() -> Self {
+        Self { endpoints: Endpoints::default(), unmatched: "unmatched".into() }
     }
-    let method = method_label(request.method());
-    let route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    let span = open_span(method, &route, &request);
-    let started = Instant::now();
+}
 
-    let answer = next.call(request).instrument(span.clone()).await;
+impl HttpSpans {
+    /// The middleware, for a closure in `actix_web::middleware::from_fn`. Outermost, so that it
+    /// measures what the client sees. A request counts until the head of its answer is there.
+    ///
+    /// `route` is the pattern that the path fits, never what the client wrote: there must be few.
+    pub async fn surround(
+        self: Rc<Self>,
+        route: Option<Arc<str>>,
+        request: ServiceRequest,
+        next: Next<impl MessageBody>,
+    ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+        // Asked every few seconds by machines; what they find is told elsewhere.
+        if PROBES.contains(&request.path()) {
+            return next.call(request).await;
+        }
+        let route = route.unwrap_or_else(|| Arc::clone(&self.unmatched));
+        let endpoint = self.endpoints.get(method_label(request.method()), route);
+        let span = open_span(&endpoint, &request);
+        let started = Instant::now();
 
-    let (status, error) = match &answer {
-        Ok(response) => (response.status(), response.response().error()),
-        Err(error) => (error.as_response_error().status_code(), Some(error)),
-    };
-    span.in_scope(|| note_failure(status, error));
-    note(&span, method, route, status, started.elapsed());
-    answer
+        let answer = next.call(request).instrument(span.clone()).await;
+
+        let (status, error) = match &answer {
+            Ok(response) => (response.status(), response.response().error()),
+            Err(error) => (error.as_response_error().status_code(), Some(error)),
+        };
+        note(&span, status, error);
+        endpoint.count(status, started.elapsed());
+        answer
+    }
 }
 
 /// Unknown methods are one, or anybody could fill memory with names.
@@ -66,10 +85,11 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-fn open_span(method: &'static str, route: &str, request: &ServiceRequest) -> Span {
+fn open_span(Endpoint { method, route, name, .. }: &Endpoint, request: &ServiceRequest) -> Span {
+    let route: &str = route;
     let span = info_span!(
         "request",
-        otel.name = format!("{method} {route}"),
+        otel.name = name,
         otel.kind = "server",
         http.request.method = method,
         http.route = route,
@@ -102,20 +122,13 @@ fn is_near(address: IpAddr) -> bool {
     }
 }
 
-fn note_failure(status: StatusCode, error: Option<&Error>) {
-    if status.is_server_error() {
-        tracing::warn!(status = status.as_u16(), error = error.map(tracing::field::display), "request failed");
-    }
-}
-
-fn note(span: &Span, method: &'static str, route: String, status: StatusCode, elapsed: Duration) {
+fn note(span: &Span, status: StatusCode, error: Option<&Error>) {
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
+        let error = error.map(tracing::field::display);
+        span.in_scope(|| tracing::warn!(status = status.as_u16(), error, "request failed"));
     }
-    let labels = [("method", method.to_owned()), ("route", route), ("status", status.as_u16().to_string())];
-    metrics::counter!("heliograph_http_requests_total", &labels).increment(1);
-    metrics::histogram!("heliograph_http_request_seconds", &labels[..2]).record(elapsed.as_secs_f64());
 }
 
 struct FromHeaders<'a>(&'a HeaderMap);
@@ -145,7 +158,11 @@ mod tests {
     async fn ask_from(peer: &str, path: &str) -> ServiceResponse<impl MessageBody> {
         let show = web::get().to(async || current_trace_id());
         let fail = web::get().to(async || HttpResponse::BadGateway());
-        let app = App::new().wrap(from_fn(http_span)).route("/media/{id}", show).route("/fail", fail);
+        let spans = Rc::new(HttpSpans::default());
+        let surround = from_fn(move |request: ServiceRequest, next| {
+            Rc::clone(&spans).surround(request.match_pattern().map(Arc::from), request, next)
+        });
+        let app = App::new().wrap(surround).route("/media/{id}", show).route("/fail", fail);
         let request = test::TestRequest::get()
             .uri(path)
             .peer_addr(peer.parse().unwrap())

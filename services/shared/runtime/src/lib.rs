@@ -18,6 +18,7 @@ mod range;
 mod readiness;
 mod run;
 mod span_export;
+mod span_fields;
 mod telemetry;
 mod trace;
 
@@ -27,7 +28,7 @@ pub use drain::{answer_and_drop_rest, declared_bytes, has_body};
 pub use forwarded::client_address;
 pub use grpc::{GrpcServerConfig, serve_grpc};
 pub use health::{Health, configure_health, run_until, serve_health};
-pub use http_span::http_span;
+pub use http_span::HttpSpans;
 pub use life::{Arbiters, Ended, Life, ProcessConfig};
 pub use listen::{ListenError, bind};
 pub use metrics::{Metrics, MetricsError};

@@ -28,7 +28,7 @@ use tracing_subscriber::{
     util::{SubscriberInitExt, TryInitError},
 };
 
-use crate::span_export;
+use crate::{span_export, span_fields::SpanFields};
 
 heliograph_settings::choice! {
     /// How logs look.
@@ -144,6 +144,8 @@ impl Telemetry {
             .with_tracer(provider.tracer("heliograph"))
             .with_location(false)
             .with_threads(false)
+            // How long each was at work, and how long it waited: measured at each poll.
+            .with_tracked_inactivity(false)
             .with_filter(traced(config.otlp_endpoint.is_some()));
         tracing_subscriber::registry().with(build_logs(config)).with(traces).try_init()?;
         Ok(Self { provider })
@@ -189,7 +191,7 @@ where
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     match config.log_format.unwrap_or(default) {
         LogFormat::Human => lines.with_ansi(io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).fmt_fields(SpanFields).boxed(),
     }
     .with_filter(filter)
 }
