@@ -75,19 +75,25 @@ pub struct Client {
 impl Client {
     /// Talks to a node directly.
     pub fn plain(address: SocketAddr, token: &str) -> Self {
-        Self::build(format!("http://{address}"), Some(token), None)
+        Self::build(format!("http://{address}"), Some(token), None, usize::MAX)
+    }
+
+    /// The same with a connection of its own for each request, as a reverse proxy does it that keeps none.
+    pub fn unpooled(address: SocketAddr, token: &str) -> Self {
+        Self::build(format!("http://{address}"), Some(token), None, 0)
     }
 
     /// Talks to a server name over TLS that this authority vouches for.
     pub fn secure(server_name: &str, authority: &Path, token: Option<&str>) -> Self {
         let file = std::fs::read(authority).unwrap();
-        Self::build(format!("https://{server_name}"), token, Some(Certificate::from_pem(&file).unwrap()))
+        Self::build(format!("https://{server_name}"), token, Some(Certificate::from_pem(&file).unwrap()), usize::MAX)
     }
 
-    fn build(base: String, token: Option<&str>, authority: Option<Certificate>) -> Self {
+    fn build(base: String, token: Option<&str>, authority: Option<Certificate>, most_idle: usize) -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        let builder = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1));
+        let builder =
+            reqwest::Client::builder().no_proxy().pool_max_idle_per_host(most_idle).timeout(Duration::from_mins(1));
         // Where others are sent is for the test to see.
         let builder = builder.redirect(reqwest::redirect::Policy::none());
         // Only the authority of the test: the machine's own are none of its business.

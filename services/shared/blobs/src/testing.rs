@@ -2,15 +2,13 @@
 //! store must do.
 
 mod access;
+mod conduct;
 mod intercepted;
 pub mod suite;
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -28,7 +26,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-use self::access::Access;
+use self::{access::Access, conduct::Conduct};
 pub use self::{
     access::Received,
     intercepted::{Intercepted, Step},
@@ -61,7 +59,7 @@ pub struct S3Server {
     folder: TempDir,
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
-    copy_delay_ms: Arc<AtomicU64>,
+    conduct: Conduct,
     access: Access,
     _serving: AbortOnDropHandle<()>,
 }
@@ -102,26 +100,27 @@ impl S3Server {
         let service = builder.build();
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
         let seen = Arc::clone(&requests);
-        let copy_delay_ms: Arc<AtomicU64> = Arc::default();
-        let delay_ms = Arc::clone(&copy_delay_ms);
+        let conduct = Conduct::default();
+        let how = conduct.clone();
         let serving = tokio::runtime::Handle::current().spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
-                let (service, seen, delay_ms) = (service.clone(), Arc::clone(&seen), Arc::clone(&delay_ms));
+                let (service, seen, how) = (service.clone(), Arc::clone(&seen), how.clone());
                 let service = service_fn(move |request: http::Request<Incoming>| {
                     let is_preflight = has_cors && request.method() == http::Method::OPTIONS;
                     if !is_preflight {
                         let line = format!("{} {}", request.method(), request.uri().path());
                         seen.lock().unwrap_or_else(PoisonError::into_inner).push(line);
                     }
-                    let is_copy = request.headers().contains_key("x-amz-copy-source");
-                    let delay = Duration::from_millis(if is_copy { delay_ms.load(Ordering::Relaxed) } else { 0 });
-                    let service = service.clone();
+                    let (service, how) = (service.clone(), how.clone());
                     async move {
-                        tokio::time::sleep(delay).await;
+                        how.wait(&request).await;
                         let mut answer = if is_preflight {
                             http::Response::new(s3s::Body::empty())
+                        } else if let Some(refusal) = how.refusal() {
+                            refusal
                         } else {
+                            let _turn = how.turn(request.method(), request.headers()).await;
                             Service::call(&service, request).await?
                         };
                         if has_cors {
@@ -137,7 +136,12 @@ impl S3Server {
                 });
             }
         });
-        Self { folder, address, access, requests, copy_delay_ms, _serving: AbortOnDropHandle::new(serving) }
+        Self { folder, address, access, requests, conduct, _serving: AbortOnDropHandle::new(serving) }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Every request since the last look: its method, and the path with the bucket.
@@ -147,8 +151,23 @@ impl S3Server {
 
     /// Makes it take so long for each copy, as for a large file.
     pub fn slow_copies(&self, delay: Duration) {
-        let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        self.copy_delay_ms.store(delay, Ordering::Relaxed);
+        self.conduct.delay_copies(delay);
+    }
+
+    /// Makes it wait so long before each request.
+    pub fn slow(&self, delay: Duration) {
+        self.conduct.delay(delay);
+    }
+
+    /// Answers everything with this status and does nothing; with `None`, as it should.
+    pub fn answers(&self, status: Option<u16>) {
+        self.conduct.answer(status);
+    }
+
+    /// From now on it lets one of several concurrent creates win, as Amazon does. Otherwise it
+    /// checks first and writes then.
+    pub fn decides(&self) {
+        self.conduct.decide();
     }
 
     /// The settings for its bucket, by key.
