@@ -5,6 +5,7 @@
 //! that is acknowledged, larger reads, errors that say what to do, and removal of the
 //! `name#1` that a killed process leaves.
 
+mod fresh;
 mod staged;
 mod writer;
 
@@ -147,7 +148,8 @@ impl BlobStore for LocalStore {
     }
 
     async fn begin(&self, key: &Key) -> Result<Box<dyn BlobWriter>, BlobError> {
-        Ok(Box::new(LocalWriter::new(self.durable.clone(), key.clone(), self.write_chunk_size)))
+        let (durable, folder) = (self.durable.clone(), self.folder.clone());
+        Ok(Box::new(LocalWriter::new(durable, folder, key.clone(), self.write_chunk_size)))
     }
 
     async fn delete(&self, key: &Key) -> Result<(), BlobError> {

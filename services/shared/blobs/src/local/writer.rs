@@ -1,15 +1,18 @@
 //! One blob that is being written.
 
+use std::{io, path::PathBuf};
+
 use async_trait::async_trait;
 use bytes::Bytes;
-use object_store::{MultipartUpload, ObjectStoreExt, local::LocalFileSystem, path::Path};
+use object_store::{MultipartUpload, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path};
 
-use super::translate;
+use super::{fresh::write_fresh, translate, translate_io};
 use crate::{BlobError, BlobWriter, Key, location::location_of, pieces::Pieces};
 
 /// A small blob is one put; a larger one is written in chunks.
 pub(super) struct LocalWriter {
     fs: LocalFileSystem,
+    folder: PathBuf,
     key: Key,
     pieces: Pieces,
     chunk_size: usize,
@@ -17,9 +20,9 @@ pub(super) struct LocalWriter {
 }
 
 impl LocalWriter {
-    /// A writer of `key` that collects `chunk_size` bytes before it writes them.
-    pub(super) fn new(fs: LocalFileSystem, key: Key, chunk_size: usize) -> Self {
-        Self { fs, key, pieces: Pieces::default(), chunk_size, upload: None }
+    /// A writer of `key` below `folder`, which is that of `fs`. It collects `chunk_size` bytes before it writes them.
+    pub(super) fn new(fs: LocalFileSystem, folder: PathBuf, key: Key, chunk_size: usize) -> Self {
+        Self { fs, folder, key, pieces: Pieces::default(), chunk_size, upload: None }
     }
 
     async fn flush(&mut self) -> object_store::Result<()> {
@@ -46,12 +49,10 @@ impl BlobWriter for LocalWriter {
 
     async fn finish(mut self: Box<Self>) -> Result<(), BlobError> {
         let payload = self.pieces.take();
-        let finished = match &mut self.upload {
-            None => self.fs.put(&location_of(&self.key), payload).await.map(drop),
-            Some(upload) => match upload.put_part(payload).await {
-                Ok(()) => upload.complete().await.map(drop),
-                Err(error) => Err(error),
-            },
+        let Some(upload) = &mut self.upload else { return write_whole(self.fs, self.folder, &self.key, payload).await };
+        let finished = match upload.put_part(payload).await {
+            Ok(()) => upload.complete().await.map(drop),
+            Err(error) => Err(error),
         };
         finished.map_err(|error| translate(self.key.as_str(), error))
     }
@@ -70,4 +71,19 @@ async fn open_upload(fs: LocalFileSystem, path: Path) -> object_store::Result<Bo
     let runtime = tokio::runtime::Handle::current();
     let opening = tokio::task::spawn_blocking(move || runtime.block_on(fs.put_multipart(&path)));
     opening.await.map_err(|source| object_store::Error::JoinError { source })?
+}
+
+/// All of a small blob at once.
+async fn write_whole(fs: LocalFileSystem, folder: PathBuf, key: &Key, content: PutPayload) -> Result<(), BlobError> {
+    let location = location_of(key);
+    let path = folder.join(location.as_ref());
+    let writing = tokio::task::spawn_blocking(move || (write_fresh(&path, &content), content));
+    let (written, content) = writing.await.map_err(|error| translate_io(key.as_str(), io::Error::other(error)))?;
+    match written {
+        // It makes the folder, durably.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs.put(&location, content).await.map(drop).map_err(|error| translate(key.as_str(), error))
+        }
+        written => written.map_err(|error| translate_io(key.as_str(), error)),
+    }
 }

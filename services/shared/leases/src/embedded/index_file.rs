@@ -1,12 +1,12 @@
 //! The file of the indexes and ledgers: opening it, whatever state it is in, and running
-//! transactions on it off the async threads.
+//! transactions on it off the async threads. Writes that come at once share one.
 
 use std::{
-    fs, io,
+    fs, io, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,7 +16,7 @@ use heliograph_types::{Clock, Timestamp};
 use redb::{
     Builder, Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction, backends::InMemoryBackend,
 };
-use tokio::sync::Mutex;
+use tokio::sync::oneshot;
 
 use super::{index_tables::IndexTables, ledger_tables::LedgerTables};
 use crate::{StateError, measure::measured};
@@ -31,8 +31,6 @@ const SAVED_EVERY: Duration = Duration::from_secs(5);
 /// The file, or memory in its place.
 pub(super) struct IndexFile {
     opened: Arc<Opened>,
-    // redb has one writer at a time and blocks the others: they wait here, where it costs no thread.
-    writer: Arc<Mutex<()>>,
 }
 
 struct Opened {
@@ -40,6 +38,46 @@ struct Opened {
     clock: Arc<dyn Clock>,
     saved_at: AtomicU64,
     context: String,
+    // redb has one writer at a time and blocks the others: they wait here, where it costs no thread.
+    waiting: Mutex<Waiting>,
+}
+
+/// Writes that wait for the transaction that runs, to share the next one.
+#[derive(Default)]
+struct Waiting {
+    writes: Vec<Box<dyn Write>>,
+    /// A thread is writing: it will take them.
+    is_taken_care_of: bool,
+}
+
+/// A part of a transaction.
+trait Write: Send {
+    fn work(&mut self, transaction: &WriteTransaction) -> Result<(), redb::Error>;
+    /// The transaction is over.
+    fn tell(self: Box<Self>, outcome: Result<(), String>);
+}
+
+struct Asked<T, W> {
+    work: Option<W>,
+    value: Option<T>,
+    answer: oneshot::Sender<Result<Option<T>, String>>,
+}
+
+impl<T, W> Write for Asked<T, W>
+where
+    T: Send,
+    W: FnOnce(&WriteTransaction) -> Result<T, redb::Error> + Send,
+{
+    fn work(&mut self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
+        self.value = self.work.take().map(|work| work(transaction)).transpose()?;
+        Ok(())
+    }
+
+    fn tell(self: Box<Self>, outcome: Result<(), String>) {
+        // An error means that nobody waits any more.
+        let Self { value, answer, .. } = *self;
+        let _ = answer.send(outcome.map(|()| value));
+    }
 }
 
 impl IndexFile {
@@ -73,23 +111,28 @@ impl IndexFile {
 
     fn new(database: Database, clock: Arc<dyn Clock>, context: String) -> Self {
         let saved_at = AtomicU64::new(clock.now().as_millis());
-        Self { opened: Arc::new(Opened { database, clock, saved_at, context }), writer: Arc::default() }
+        Self { opened: Arc::new(Opened { database, clock, saved_at, context, waiting: Mutex::default() }) }
     }
 
-    /// Runs one write transaction; all of it happens or nothing.
+    /// Runs `work` in a write transaction; all of it happens or nothing. Other writes may be in the same transaction,
+    /// one after the other: if one of them fails, so do all.
     pub(super) async fn write<T, W>(&self, operation: &'static str, work: W) -> Result<T, StateError>
     where
         T: Send + 'static,
         W: FnOnce(&WriteTransaction) -> Result<T, redb::Error> + Send + 'static,
     {
         measured("embedded", operation, async {
-            // Held until the transaction ends, also if our caller stops waiting for it.
-            let turn = Arc::clone(&self.writer).lock_owned().await;
-            self.off_thread(operation, move |opened| {
-                let _turn = turn;
-                opened.write(work)
-            })
-            .await
+            let (answer, outcome) = oneshot::channel();
+            if self.opened.join(Box::new(Asked { work: Some(work), value: None, answer })) {
+                let opened = Arc::clone(&self.opened);
+                // It is told of the outcome by itself.
+                drop(tokio::task::spawn_blocking(move || opened.write_what_waits()));
+            }
+            match outcome.await {
+                Ok(Ok(Some(value))) => Ok(value),
+                Ok(Err(reason)) => Err(self.opened.failure(operation, reason)),
+                Ok(Ok(None)) | Err(_) => Err(self.opened.failure(operation, "it was not written".to_owned())),
+            }
         })
         .await
     }
@@ -117,22 +160,69 @@ impl IndexFile {
             // redb panics on some kinds of damage.
             Err(panicked) => panicked.to_string(),
         };
-        Err(StateError { context: format!("{operation} in {}", self.opened.context), reason })
+        Err(self.opened.failure(operation, reason))
     }
 }
 
 impl Opened {
-    fn write<T>(&self, work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+    fn failure(&self, operation: &str, reason: String) -> StateError {
+        StateError { context: format!("{operation} in {}", self.context), reason }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True if the caller is to see to it that what waits is written.
+    fn join(&self, write: Box<dyn Write>) -> bool {
+        let mut waiting = self.waiting();
+        waiting.writes.push(write);
+        !mem::replace(&mut waiting.is_taken_care_of, true)
+    }
+
+    /// What waits; if that is nothing, whoever comes next takes care of it.
+    fn take_what_waits(&self) -> Vec<Box<dyn Write>> {
+        let mut waiting = self.waiting();
+        waiting.is_taken_care_of = !waiting.writes.is_empty();
+        mem::take(&mut waiting.writes)
+    }
+
+    /// Writes until nothing waits any more.
+    fn write_what_waits(self: Arc<Self>) {
+        let mut opened = Some(self);
+        let mut writes = opened.as_ref().map(|opened| opened.take_what_waits()).unwrap_or_default();
+        while let Some(this) = opened.take() {
+            let outcome = this.write_together(&mut writes);
+            let next = this.take_what_waits();
+            // Whoever has heard the last outcome may close the file, and open it again.
+            opened = (!next.is_empty()).then_some(this);
+            for write in mem::replace(&mut writes, next) {
+                write.tell(outcome.clone());
+            }
+        }
+    }
+
+    fn write_together(&self, writes: &mut [Box<dyn Write>]) -> Result<(), String> {
+        // redb panics on some kinds of damage; a transaction that is not committed is none.
+        match catch_unwind(AssertUnwindSafe(|| self.write(writes))) {
+            Ok(outcome) => outcome.map_err(|error| error.to_string()),
+            Err(_) => Err("writing it panicked".to_owned()),
+        }
+    }
+
+    fn write(&self, writes: &mut [Box<dyn Write>]) -> Result<(), redb::Error> {
         let now = self.clock.now();
         let save = now.since(Timestamp::from_millis(self.saved_at.load(Ordering::Relaxed))) >= SAVED_EVERY;
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(if save { Durability::Immediate } else { Durability::None })?;
-        let value = work(&transaction)?;
+        for write in writes {
+            write.work(&transaction)?;
+        }
         transaction.commit()?;
         if save {
             self.saved_at.store(now.as_millis(), Ordering::Relaxed);
         }
-        Ok(value)
+        Ok(())
     }
 }
 
@@ -315,6 +405,49 @@ mod tests {
 
         assert_eq!(outcome.unwrap_err().to_string(), "insert in indexes in memory: DB corrupted: made up");
         assert!(members(&file).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn writes_that_come_at_once_each_get_their_own_answer() {
+        let file = IndexFile::in_memory(Arc::new(ManualClock::default())).unwrap();
+        let write = |number: u64| {
+            file.write("insert", move |transaction| {
+                IndexTables::open(transaction)?.insert("index", &number.to_string(), 1)?;
+                Ok(number)
+            })
+        };
+
+        let answers = futures_util::future::join_all((0..200).map(write)).await;
+
+        let answers: Vec<u64> = answers.into_iter().map(Result::unwrap).collect();
+        assert_eq!(answers, (0..200).collect::<Vec<_>>());
+        assert_eq!(
+            file.read("range", |transaction| read_range(transaction, "index", 1, 300)).await.unwrap().len(),
+            200
+        );
+    }
+
+    #[tokio::test]
+    async fn a_write_whose_caller_is_gone_happens_and_the_next_one_too() {
+        let file = IndexFile::in_memory(Arc::new(ManualClock::default())).unwrap();
+        let mut abandoned = Box::pin(insert(&file, "a"));
+
+        assert!(futures_util::poll!(&mut abandoned).is_pending());
+        drop(abandoned);
+        insert(&file, "b").await;
+
+        assert_eq!(members(&file).await, ["a", "b"]);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_panics_is_an_error_and_the_next_one_works() {
+        let file = IndexFile::in_memory(Arc::new(ManualClock::default())).unwrap();
+
+        let outcome = file.write::<(), _>("insert", |_| panic!("made up")).await;
+
+        assert!(outcome.is_err());
+        insert(&file, "a").await;
+        assert_eq!(members(&file).await, ["a"]);
     }
 
     #[tokio::test]
