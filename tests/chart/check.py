@@ -14,7 +14,7 @@ For the default values and for each file in k8s/examples:
   7. networks are as closed as values.yaml says, and there is no Secret;
   8. heliograph.toml is accepted by `heliograph config check` for each role.
 Then: ingress and gateway lead every path of ENDPOINTS.md here and no path is led that is none, values that must be
-refused are, promtool accepts the alerts, and what alerts and dashboards ask for is measured. Ends with 1 if
+refused are, promtool accepts the alerts, which fire when they should, and what alerts and dashboards ask for is measured. Ends with 1 if
 anything fails.
 """
 import json
@@ -324,6 +324,16 @@ def check_scalers():
         where = metadata.get("address") or metadata.get("addresses")
         if (trigger["type"], where, metadata["stream"]) != (kind, ",".join(addresses), "p:queue:{thumbnails}"):
             fail(f"scaler of {topology}: {trigger}")
+def check_alerts():
+    """Each alert fires in its case of alerts.yaml, and only there."""
+    cases = ROOT / "tests/chart/alerts.yaml"
+    done = subprocess.run(["promtool", "test", "rules", str(cases)], capture_output=True, text=True)
+    if done.returncode:
+        fail(f"an alert does not fire when it should, or when it should not: {done.stdout}{done.stderr}")
+    named = re.findall(r"- alert: (\w+)", (CHART / "alerts.yaml").read_text())
+    for name in named:
+        if f"alertname: {name}\n" not in cases.read_text():
+            fail(f"no case tells when {name} fires")
 
 
 def check_refusals():
@@ -367,6 +377,7 @@ def main():
     check_measures(rendered["cloud"])
     check_scalers()
     check_refusals()
+    check_alerts()
     sys.exit(1 if failures else 0)
 
 

@@ -191,6 +191,7 @@ async fn redis_that_is_down_fails_without_its_password() {
 
     report.fails_with(&[
         "state: answers",
+        "state: servers",
         "state: version",
         "state: when memory is full",
         "state: signals",

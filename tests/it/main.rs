@@ -44,6 +44,7 @@ mod ranges;
 mod rates;
 mod redirects;
 mod routing;
+mod redis_forms;
 mod secrets;
 mod shutdown;
 mod start;

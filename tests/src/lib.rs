@@ -58,7 +58,7 @@ pub use peer::Peer;
 pub use picture::{animated_png, gif, jpeg, jpeg_size, noise, png, png_size, turned_jpeg, veiled_png};
 pub use ports::free_port;
 pub use process::{Process, eventually, run};
-pub use redis::Redis;
+pub use redis::{Redis, forms::RedisServers};
 pub use relay::Relay;
 pub use scripted::{Entrance, ScriptedOrigin};
 pub use server::{Request, Server, answer_json};

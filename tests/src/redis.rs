@@ -1,4 +1,6 @@
-//! A real Redis.
+//! A real Redis, alone or as several servers that are one.
+
+pub(crate) mod forms;
 
 use std::{path::Path, process::Command};
 
@@ -11,22 +13,25 @@ use crate::{Process, eventually, free_port, program};
 pub struct Redis {
     process: Process,
     port: u16,
+    password: Option<&'static str>,
 }
 
 impl Redis {
     /// Starts one and waits until it listens.
     pub async fn start(folder: &Path) -> Self {
-        let redis = Self::start_at(folder, free_port());
+        Self::start_with(folder, "redis", None, &["--save", "", "--appendonly", "no"]).await
+    }
+
+    /// Starts one with these arguments, in a folder where it may write, and waits until it listens.
+    async fn start_with(folder: &Path, name: &str, password: Option<&'static str>, arguments: &[&str]) -> Self {
+        let port = free_port();
+        let mut command = Command::new(program("redis-server"));
+        command.current_dir(folder).args(arguments).args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
+        let process = Process::spawn(name, &mut command, folder.join(format!("{name}.log")));
+        let redis = Self { process, port, password };
         eventually("Redis listens", async || tokio::net::TcpStream::connect(("127.0.0.1", redis.port)).await.ok())
             .await;
         redis
-    }
-
-    fn start_at(folder: &Path, port: u16) -> Self {
-        let mut command = Command::new(program("redis-server"));
-        command.current_dir(folder).args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"]);
-        let process = Process::spawn("redis", command.arg(port.to_string()), folder.join("redis.log"));
-        Self { process, port }
     }
 
     /// Where it is.
@@ -42,10 +47,10 @@ impl Redis {
     /// Sends it one command on a connection of its own; the raw answer, which must be short.
     pub async fn tell(&self, command: &str) -> String {
         let mut connection = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
-        connection.write_all(format!("{command}\r\n").as_bytes()).await.unwrap();
-        let mut answer = vec![0; 4096];
-        let length = connection.read(&mut answer).await.unwrap();
-        String::from_utf8_lossy(&answer[..length]).into_owned()
+        if let Some(password) = self.password {
+            ask(&mut connection, &format!("AUTH {password}")).await;
+        }
+        ask(&mut connection, command).await
     }
 
     /// From now on nobody can reach it; it forgets nothing.
@@ -62,4 +67,11 @@ impl Redis {
     pub fn kill(&mut self) {
         self.process.kill();
     }
+}
+
+async fn ask(connection: &mut tokio::net::TcpStream, command: &str) -> String {
+    connection.write_all(format!("{command}\r\n").as_bytes()).await.unwrap();
+    let mut answer = vec![0; 16384];
+    let length = connection.read(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[..length]).into_owned()
 }

@@ -4,6 +4,7 @@
 //! over one key, or over keys of one hash tag, so that a cluster of Redis servers can keep them too. Redis may forget all of
 //! it at any moment: nothing here depends on what was there before.
 
+mod check;
 mod cluster;
 mod dial;
 mod facts;

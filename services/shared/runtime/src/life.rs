@@ -265,7 +265,7 @@ mod tests {
         tokio::join!(life.leave(), noticed);
 
         assert!(life.shutdown.is_cancelled());
-        assert_eq!(began_at.elapsed(), Duration::from_secs(5));
+        assert!(began_at.elapsed() >= Duration::from_secs(5));
     }
 
     #[actix_rt::test]

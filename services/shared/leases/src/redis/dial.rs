@@ -2,6 +2,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
+use futures_util::future::select_ok;
 use redis::{
     AsyncConnectionConfig, RedisConnectionInfo,
     aio::{MultiplexedConnection, PubSub},
@@ -9,7 +10,7 @@ use redis::{
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, UnixStream},
+    net::{TcpStream, UnixStream, lookup_host},
 };
 use tokio_rustls::TlsConnector;
 use tokio_util::{
@@ -18,6 +19,9 @@ use tokio_util::{
 };
 
 use super::trouble::{Deadline, Trouble};
+
+/// Of a name that has more addresses, the others are not tried.
+const MOST_ADDRESSES: usize = 8;
 
 /// Where a server is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,11 +105,26 @@ impl Dialer {
             Address::Tcp(host, port) => (host.as_str(), *port),
             Address::Unix(path) => return Ok(Box::new(UnixStream::connect(path).await?)),
         };
-        let stream = TcpStream::connect((host, port)).await?;
-        stream.set_nodelay(true)?;
+        let stream = connect_tcp(host, port).await?;
         let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Trouble::Unfit(format!("{host} can be no name in a certificate")))?;
         Ok(Box::new(tls.connect(name, stream).await?))
     }
+}
+
+/// To all addresses of a name at once, the first that answers: one whose machine is gone says
+/// nothing.
+async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, Trouble> {
+    let attempts: Vec<_> = lookup_host((host, port))
+        .await?
+        .take(MOST_ADDRESSES)
+        .map(|address| Box::pin(TcpStream::connect(address)))
+        .collect();
+    if attempts.is_empty() {
+        return Err(Trouble::Unfit(format!("{host} has no address")));
+    }
+    let (stream, _) = select_ok(attempts).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
