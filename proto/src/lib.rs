@@ -31,8 +31,8 @@ pub use pool::{Names, Pool, SystemNames, find_instances};
 pub use seam::{Differs, Seam};
 pub use status::leaving;
 pub use thumbnail::{
-    Describe, Description, GrpcThumbnailClient, GrpcThumbnailServer, MOST_THUMBNAIL_BYTES, Prepare, Remake, Render,
-    Thumbnail, ThumbnailService,
+    Describe, Description, GrpcThumbnailClient, GrpcThumbnailServer, MOST_THUMBNAIL_BYTES, NEW_PICTURES, Remake,
+    Render, Thumbnail, ThumbnailService,
 };
 pub use upload::{
     Action, Begin, BlobId, Block, Commit, Complete, GrpcUploadClient, GrpcUploadServer, InvalidBlobId, ListUploads,

@@ -17,6 +17,9 @@ use crate::{
 
 /// The largest thumbnail that travels in one answer.
 pub const MOST_THUMBNAIL_BYTES: usize = 32 << 20;
+/// The queue of new pictures, of which thumbnails are made before anybody asks. The front adds them,
+/// each by its [`Mxc`] as text, and thumbnailers do what [`ThumbnailService::describe`] does.
+pub const NEW_PICTURES: &str = "thumbnails";
 /// A message has more in it than the picture: its type, and the framing.
 const MOST_MESSAGE_BYTES: usize = MOST_THUMBNAIL_BYTES + (64 << 10);
 
@@ -72,13 +75,6 @@ pub struct Description {
     pub duration_ms: u64,
 }
 
-/// Asks that what is made of each new picture be made of this one, in the background.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Prepare {
-    /// Which.
-    pub mxc: Mxc,
-}
-
 /// Makes thumbnails. The only one who decodes pictures.
 #[async_trait]
 pub trait ThumbnailService: Send + Sync + 'static {
@@ -99,11 +95,6 @@ pub trait ThumbnailService: Send + Sync + 'static {
     /// the same one at once share one look. What else is made of each new picture comes out of the
     /// same look. Fails as [`Self::render`] does, and takes its place in the same queue.
     async fn describe(&self, request: Describe) -> Result<Description, Failure>;
-
-    /// Has what [`Self::describe`] does done later, when there is room, and does not wait for it.
-    /// Nobody learns whether it came to anything: all of it is made anew when it is asked for.
-    /// `LimitExceeded` if too many wait already.
-    async fn prepare(&self, request: Prepare) -> Result<(), Failure>;
 }
 
 /// Serves a [`ThumbnailService`] over gRPC.
@@ -146,12 +137,6 @@ impl wire::thumbnail_service_server::ThumbnailService for GrpcThumbnailServer {
         let request = Describe { mxc: parse(&request.get_ref().mxc)? };
         let Description { width, height, blurhash, duration_ms } = self.0.describe(request).await.map_err(to_status)?;
         Ok(Response::new(wire::DescribeResponse { width, height, blurhash, duration_ms }))
-    }
-
-    async fn prepare(&self, request: Request<wire::PrepareRequest>) -> Result<Response<wire::PrepareResponse>, Status> {
-        let request = Prepare { mxc: parse(&request.get_ref().mxc)? };
-        self.0.prepare(request).await.map_err(to_status)?;
-        Ok(Response::new(wire::PrepareResponse {}))
     }
 }
 
@@ -262,17 +247,11 @@ impl ThumbnailService for GrpcThumbnailClient {
             self.call(by_picture(&mxc), message, method).await?;
         Ok(Description { width, height, blurhash, duration_ms })
     }
-
-    async fn prepare(&self, Prepare { mxc }: Prepare) -> Result<(), Failure> {
-        let message = wire::PrepareRequest { mxc: mxc.to_string() };
-        let method = |mut calls: Calls, message| async move { calls.prepare(message).await };
-        self.call(by_picture(&mxc), message, method).await.map(drop)
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use heliograph_types::{ErrorCode, ThumbnailVariant};
+    use heliograph_types::ThumbnailVariant;
 
     use super::*;
 
@@ -291,10 +270,6 @@ mod tests {
         }
 
         async fn describe(&self, _: Describe) -> Result<Description, Failure> {
-            Err(Failure::not_found())
-        }
-
-        async fn prepare(&self, _: Prepare) -> Result<(), Failure> {
             Err(Failure::not_found())
         }
     }
@@ -320,10 +295,6 @@ mod tests {
         async fn describe(&self, request: Describe) -> Result<Description, Failure> {
             Ok(Description { width: 1, height: 2, blurhash: request.mxc.to_string(), duration_ms: 3 })
         }
-
-        async fn prepare(&self, request: Prepare) -> Result<(), Failure> {
-            Err(Failure::saturated(request.mxc.to_string(), std::time::Duration::from_secs(4)))
-        }
     }
 
     #[tokio::test]
@@ -339,8 +310,6 @@ mod tests {
         }
         let seen = service.describe(Describe { mxc: mxc.clone() }).await.unwrap();
         assert_eq!(seen, Description { width: 1, height: 2, blurhash: mxc.to_string(), duration_ms: 3 });
-        let refused = service.prepare(Prepare { mxc: mxc.clone() }).await.unwrap_err();
-        assert_eq!((refused.code, refused.message.as_str()), (ErrorCode::LimitExceeded, "mxc://a/b"));
     }
 
     #[tokio::test]

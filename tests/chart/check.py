@@ -324,6 +324,8 @@ def check_scalers():
         where = metadata.get("address") or metadata.get("addresses")
         if (trigger["type"], where, metadata["stream"]) != (kind, ",".join(addresses), "p:queue:{thumbnails}"):
             fail(f"scaler of {topology}: {trigger}")
+
+
 def check_alerts():
     """Each alert fires in its case of alerts.yaml, and only there."""
     cases = ROOT / "tests/chart/alerts.yaml"

@@ -1,6 +1,10 @@
 //! What is made of new pictures, and which sizes there are: as it is set.
 
-use heliograph_tests::{Client, Setup, Shape, both_shapes, eventually, jpeg, jpeg_size};
+use std::net::SocketAddr;
+
+use heliograph_tests::{
+    Client, Deployment, Process, Redis, Setup, Shape, both_shapes, eventually, free_port, jpeg, jpeg_size,
+};
 use serde_json::{Value, json};
 
 const PREMADE: [&str; 3] = ["32x32-crop", "320x240-scale", "640x480-scale"];
@@ -12,6 +16,114 @@ async fn facts(administrator: &Client, id: &str) -> Value {
         info["media_info"].get("org.heliograph.picture").cloned()
     })
     .await
+}
+
+fn premade() -> Setup {
+    premade_in(Shape::Four)
+}
+
+fn premade_in(shape: Shape) -> Setup {
+    // One at a time, so that it takes a while.
+    let premade = PREMADE.map(toml::Value::from).to_vec();
+    Setup::new(shape).set("thumbnails", "premade", premade).set("thumbnails", "workers", 1)
+}
+
+/// So many new pictures, by their ids.
+async fn upload(deployment: &Deployment, pictures: u16) -> Vec<String> {
+    let bob = deployment.bob();
+    let mut ids = Vec::new();
+    for picture in 0..pictures {
+        ids.push(bob.upload(jpeg(720 + 4 * picture, 540 + 3 * picture), "image/jpeg").await);
+    }
+    ids
+}
+
+/// Until all that is made of each picture is there.
+async fn all_made(deployment: &Deployment, ids: &[String]) {
+    for id in ids {
+        eventually("the thumbnails are made", async || {
+            let stored = deployment.stored("thumbs");
+            let media_id = id.rsplit('/').next().unwrap();
+            let has = |name: &str| stored.iter().any(|key| key.contains(media_id) && key.ends_with(name));
+            PREMADE.iter().all(|name| has(name)).then_some(())
+        })
+        .await;
+    }
+}
+
+/// How many pictures somebody has taken, and not ended.
+async fn pending(redis: &Redis) -> u32 {
+    let summary = redis.tell("XPENDING heliograph:queue:{thumbnails} heliograph").await;
+    summary.lines().nth(1).and_then(|count| count.trim_start_matches(':').parse().ok()).unwrap_or(0)
+}
+
+/// Stops a thumbnailer that has taken a picture, with that in its hands.
+async fn stop_at_work(thumbnailer: &Process, redis: &Redis) {
+    eventually("it works on a picture", async || {
+        if pending(redis).await == 0 {
+            return None;
+        }
+        thumbnailer.signal("STOP");
+        // It may have ended that one meanwhile.
+        let is_at_work = pending(redis).await > 0;
+        if !is_at_work {
+            thumbnailer.signal("CONT");
+        }
+        is_at_work.then_some(())
+    })
+    .await;
+}
+
+/// One more thumbnailer; gives the address of its health.
+async fn start_second(deployment: &mut Deployment) -> SocketAddr {
+    let grpc = format!("127.0.0.1:{}", free_port());
+    deployment.start_second("thumbnails", &[("cluster", "grpc_listen", &grpc)]).await
+}
+
+#[tokio::test]
+async fn new_pictures_outlive_a_thumbnailer_that_is_killed_among_them() {
+    let mut deployment = premade().start().await;
+    let (first, second) = (deployment.health_addresses()[1], start_second(&mut deployment).await);
+    // So that all that is taken is in the hands of the first one.
+    deployment.process(second).signal("STOP");
+    let ids = upload(&deployment, 40).await;
+    let redis = deployment.redis.take().unwrap();
+
+    stop_at_work(deployment.process(first), &redis).await;
+    deployment.process(first).kill();
+    deployment.process(second).signal("CONT");
+    all_made(&deployment, &ids).await;
+
+    let second = Client::plain(second, "");
+    assert_eq!(second.count("heliograph_queue_taken_over_total", r#"queue="thumbnails""#).await, 1);
+    eventually("all are done", async || {
+        (redis.tell("XLEN heliograph:queue:{thumbnails}").await == ":0\r\n").then_some(())
+    })
+    .await;
+    let aside = deployment.alice().get("/_heliograph/admin/v1/queues/thumbnails/aside").await.json();
+    assert_eq!(aside, json!({ "jobs": [], "total": 0 }));
+}
+
+#[tokio::test]
+async fn two_thumbnailers_share_new_pictures_and_a_forgotten_queue_costs_only_what_was_in_it() {
+    let mut deployment = premade().start().await;
+    let first = deployment.health_addresses()[1];
+    let second = start_second(&mut deployment).await;
+
+    all_made(&deployment, &upload(&deployment, 20).await).await;
+    let forgotten = upload(&deployment, 5).await;
+    deployment.redis.as_ref().unwrap().flush().await;
+    all_made(&deployment, &upload(&deployment, 20).await).await;
+
+    for address in [first, second] {
+        let client = Client::plain(address, "");
+        assert!(client.count("heliograph_queue_jobs_total", r#"result="done""#).await > 0);
+        assert_eq!(client.count("heliograph_queue_taken_over_total", r#"queue="thumbnails""#).await, 0);
+    }
+    let alice = deployment.alice();
+    for id in forgotten {
+        assert_eq!(size(&alice, &id, "width=32&height=32&method=crop").await, (32, 32), "made when somebody asks");
+    }
 }
 
 async fn size(client: &Client, id: &str, query: &str) -> (u16, u16) {
@@ -34,6 +146,20 @@ both_shapes! {
         assert_eq!(size(&alice, &id, "width=32&height=32&method=crop").await, (32, 32));
         let of_text = alice.get(&format!("/_synapse/admin/v1/media/{text}")).await.json();
         assert_eq!(of_text["media_info"].get("org.heliograph.picture"), None);
+    }
+
+    async fn after_a_power_cut_every_thumbnail_can_be_had(shape: Shape) {
+        let mut deployment = premade_in(shape).start().await;
+        let ids = upload(&deployment, 10).await;
+
+        deployment.kill();
+        deployment.start().await;
+
+        let alice = deployment.alice();
+        for id in &ids {
+            assert_eq!(size(&alice, id, "width=320&height=240").await, (320, 240));
+        }
+        all_made(&deployment, &ids).await;
     }
 
     async fn sizes_are_those_that_are_set(shape: Shape) {

@@ -20,7 +20,7 @@ use self::instance::{Instance, Mood, refuse_in_the_middle};
 use super::*;
 use crate::{
     FederationService, Fetch, GrpcFederationClient, GrpcThumbnailClient, Render, Thumbnail, ThumbnailService,
-    wire::thumbnail::{PrepareRequest, thumbnail_service_client::ThumbnailServiceClient},
+    wire::thumbnail::{DescribeRequest, thumbnail_service_client::ThumbnailServiceClient},
 };
 
 /// A name whose addresses the test decides.
@@ -321,8 +321,8 @@ async fn what_may_have_begun_is_repeated_only_if_it_may_be() {
         .find(|key| crate::placement::weight(&breaks.to_string(), *key) > crate::placement::weight(&good.name(), *key));
     let call = async |route: Route| {
         let method =
-            |connection, message| async move { ThumbnailServiceClient::new(connection).prepare(message).await };
-        pool.call(&route, PrepareRequest { mxc: mxc(1).to_string() }, method).await
+            |connection, message| async move { ThumbnailServiceClient::new(connection).describe(message).await };
+        pool.call(&route, DescribeRequest { mxc: mxc(1).to_string() }, method).await
     };
     let key = key.unwrap();
 
@@ -347,8 +347,8 @@ async fn who_does_not_answer_in_time_is_left_out() {
 
     a.set(Mood::Silent);
     let route = Route::by(RouteKey::of(&mxc(number).to_string())).within(Duration::from_millis(50));
-    let method = |connection, message| async move { ThumbnailServiceClient::new(connection).prepare(message).await };
-    let late = pool.call(&route, PrepareRequest { mxc: mxc(number).to_string() }, method).await;
+    let method = |connection, message| async move { ThumbnailServiceClient::new(connection).describe(message).await };
+    let late = pool.call(&route, DescribeRequest { mxc: mxc(number).to_string() }, method).await;
 
     assert_eq!(late.unwrap_err().code(), tonic::Code::DeadlineExceeded);
     assert_eq!(render(&pool, number).await.unwrap().image, b.name());

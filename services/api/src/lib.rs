@@ -37,7 +37,7 @@ mod server;
 mod tests;
 mod work;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use heliograph_blobs::BlobStore;
 use heliograph_catalog::Catalog;
@@ -75,8 +75,9 @@ pub struct Deps {
     pub sizes: Sizes,
     /// In what else than JPEG and PNG thumbnails are had, the best first.
     pub formats: Vec<ThumbnailFormat>,
-    /// Whether thumbnails are made of each new picture before anybody asks.
-    pub premakes: bool,
+    /// How many new pictures may wait for the thumbnails that are made before anybody asks; none
+    /// are made without it.
+    pub premake_queue: Option<NonZeroUsize>,
     /// Whether URLs are previewed.
     pub previews: bool,
     /// With which other servers we have to do.

@@ -30,9 +30,10 @@ pub(crate) fn read_forgotten() {
     counter!("heliograph_remote_reads_forgotten_total").increment(1);
 }
 
-/// Thumbnails of a new picture are not made before somebody asks: there was no room.
-pub(crate) fn premake_dropped() {
-    counter!("heliograph_premake_dropped_total").increment(1);
+/// Thumbnails of a new picture are not made before somebody asks: the queue is `full` or `unreachable`, or
+/// we are `busy` with others that it does not take.
+pub(crate) fn premake_dropped(reason: &'static str) {
+    counter!("heliograph_premake_dropped_total", "reason" => reason).increment(1);
 }
 
 /// A limit of the front struck.

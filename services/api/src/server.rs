@@ -133,7 +133,7 @@ pub(crate) fn build_front(config: ApiConfig, deps: Deps) -> Result<Front, String
         takes_in_remote_media: deps.takes_in_remote_media,
         sizes: deps.sizes,
         formats: deps.formats,
-        premake: Premake::new(deps.premakes),
+        premake: Premake::new(deps.premake_queue),
         previews: deps.previews,
         servers: deps.servers,
         limits: Arc::new(Limits::new(deps.limits, State::clone(&deps.state))),

@@ -1,6 +1,7 @@
 //! Endpoints over a real folder, with fakes for the other roles.
 
 mod fakes;
+mod queues;
 
 use std::{rc::Rc, time::Duration};
 

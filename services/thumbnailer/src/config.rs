@@ -20,7 +20,8 @@ pub(crate) use self::renderers::{MUTOOL, is_called};
 /// Without a setting: as the protocol reference advises.
 const MOST_PIXELS: NonZeroU32 = NonZeroU32::new(32_000_000).unwrap();
 const QUEUE_LIMIT: NonZeroUsize = NonZeroUsize::new(128).unwrap();
-const PREMADE_QUEUE_LIMIT: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+const PREMADE_QUEUE_LIMIT: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+const PREMADE_TRIES: NonZeroU32 = NonZeroU32::new(3).unwrap();
 const MOST_FRAMES: NonZeroU32 = NonZeroU32::new(500).unwrap();
 const MOST_ANIMATED_PIXELS: NonZeroU32 = NonZeroU32::new(100_000_000).unwrap();
 /// Of thumbnails that are made of one picture at once.
@@ -136,9 +137,17 @@ heliograph_settings::settings! {
         /// made when somebody asks for them: many never are. Must be the same for the roles `api` and
         /// `thumbnails`.
         pub premade: Vec<ThumbnailSpec> = Vec::new(),
-        /// Uploads whose `premade` thumbnails may be waiting to be made; those of more uploads are
-        /// made when somebody asks for them.
+        /// Uploads whose `premade` thumbnails may be waiting to be made, in the whole cluster; those of
+        /// more uploads are made when somebody asks for them. With `state.redis_url` they wait in Redis, and
+        /// outlive those who make them: about 200 bytes for each, in the stream `queue:{thumbnails}` after
+        /// `state.key_prefix`. Its length (`XLEN`) is the number of uploads that are not done, by which the
+        /// role `thumbnails` can be scaled. The role `api` counts them.
         pub premade_queue_limit: NonZeroUsize = PREMADE_QUEUE_LIMIT,
+        /// How often it is tried to make the `premade` thumbnails of an upload, if it fails otherwise than by
+        /// the fault of the picture: the store does not answer, it takes longer than `timeout`, or the process
+        /// ends. Then the upload is set aside with the reason
+        /// (`/_heliograph/admin/v1/queues/thumbnails/aside`), and they are made when somebody asks for them.
+        pub premade_tries: NonZeroU32 = PREMADE_TRIES,
         /// How long a process remembers that nothing can be made of a file, and does not try again.
         pub remember_refused: Duration = Duration::from_mins(5),
         /// How long all processes remember that a file made a decoder crash, or took too much of it.
@@ -152,6 +161,11 @@ heliograph_settings::settings! {
 }
 
 impl ThumbnailsConfig {
+    /// How many new pictures may wait; none do if nothing is made of them.
+    pub fn premade_queue(&self) -> Option<NonZeroUsize> {
+        (!self.premade.is_empty()).then_some(self.premade_queue_limit)
+    }
+
     /// Which thumbnails there are.
     pub fn sizes(&self) -> Sizes {
         Sizes {

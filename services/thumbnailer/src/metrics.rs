@@ -13,7 +13,7 @@ const QUEUED: &str = "heliograph_thumbnail_queue_depth";
 const TIMEOUTS: &str = "heliograph_thumbnail_timeouts_total";
 const REFUSALS: &str = "heliograph_thumbnail_refusals_total";
 const TURNS: &str = "heliograph_thumbnail_turns_total";
-const BACKGROUND: &str = "heliograph_thumbnail_premade_total";
+const PREMADE: &str = "heliograph_thumbnail_premade_total";
 const JOBS: &str = "heliograph_thumbnail_jobs_total";
 const WORKERS_LOST: &str = "heliograph_thumbnail_workers_lost_total";
 const WAIT_SECONDS: &str = "heliograph_thumbnail_wait_seconds";
@@ -69,8 +69,9 @@ pub(crate) fn describe() {
          made twice"
     );
     metrics::describe_counter!(
-        BACKGROUND,
-        "New pictures of which thumbnails were to be made beforehand: done, failed, or dropped for want of room"
+        PREMADE,
+        "Tries to make thumbnails of new pictures beforehand, by result: done; refused, by the fault of the picture; \
+         gone, if nobody may see it any more; failed, which is tried again"
     );
     metrics::describe_counter!(BYTES, metrics::Unit::Bytes, "Bytes of files read and of thumbnails made");
 }
@@ -85,9 +86,9 @@ pub(crate) fn took_turn(result: &'static str) {
     metrics::counter!(TURNS, "result" => result).increment(1);
 }
 
-/// What is to become of a new picture.
-pub(crate) fn background(result: &'static str) {
-    metrics::counter!(BACKGROUND, "result" => result).increment(1);
+/// What came of a new picture.
+pub(crate) fn premade(result: &'static str) {
+    metrics::counter!(PREMADE, "result" => result).increment(1);
 }
 
 /// One of `kind` was made, refused or found.

@@ -16,13 +16,13 @@ use heliograph_blobs::BlobStore;
 use heliograph_catalog::{Catalog, MediaRecord};
 use heliograph_imaging::Rules;
 use heliograph_leases::State;
-use heliograph_proto::{Describe, Description, Prepare, Remake, Render, Thumbnail, ThumbnailService};
+use heliograph_proto::{Describe, Description, Remake, Render, Thumbnail, ThumbnailService};
 use heliograph_types::{ErrorCode, Failure, Mxc, Sizes, ThumbnailVariant};
 use tokio::{runtime::Handle, sync::Semaphore};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
-use self::{background::Background, order::Order};
+use self::order::Order;
 use crate::{
     bench::Bench,
     config::ThumbnailsConfig,
@@ -53,6 +53,8 @@ pub struct Deps {
     pub has_peers: bool,
     /// Knows our tasks, so that shutdown can wait for them.
     pub tasks: TaskTracker,
+    /// Ends the taking of new pictures.
+    pub shutdown: CancellationToken,
 }
 
 type Outcome<T> = Result<T, Failure>;
@@ -81,7 +83,6 @@ struct Studio {
     foreign: Flights<Remake, Outcome<Thumbnail>>,
     descriptions: Flights<Describe, Outcome<Description>>,
     refusals: Refusals,
-    background: Background,
     helpers: Helpers,
 }
 
@@ -123,7 +124,6 @@ impl Thumbnailer {
             foreign: Flights::default(),
             descriptions: Flights::default(),
             refusals: Refusals::new(&config, deps.has_peers.then(|| State::clone(&deps.state))),
-            background: Background::new(config.premade_queue_limit.get(), workers),
             helpers: Helpers::new(&config),
             runtime: Handle::current(),
             rules: config.rules(),
@@ -132,7 +132,9 @@ impl Thumbnailer {
             deps,
             bench,
         };
-        Arc::new(Self { studio: Arc::new(studio) })
+        let studio = Arc::new(studio);
+        studio.take_new_pictures();
+        Arc::new(Self { studio })
     }
 }
 
@@ -224,11 +226,6 @@ impl ThumbnailService for Thumbnailer {
     #[tracing::instrument(skip_all, fields(mxc = %request.mxc))]
     async fn describe(&self, request: Describe) -> Result<Description, Failure> {
         self.studio.ask(request).await
-    }
-
-    #[tracing::instrument(skip_all, fields(mxc = %request.mxc))]
-    async fn prepare(&self, request: Prepare) -> Result<(), Failure> {
-        self.studio.prepare(request.mxc)
     }
 }
 

@@ -23,7 +23,7 @@ use heliograph_types::{
 use jpeg_encoder::ColorType::Rgb;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 struct Room {
     service: Arc<Thumbnailer>,
@@ -41,7 +41,7 @@ fn deps(folder: &TempDir) -> Deps {
     let blobs: Arc<dyn BlobStore> = Arc::new(LocalStore::open(folder.path(), &StorageConfig::default()).unwrap());
     let state: State = Arc::new(EmbeddedState::in_memory(Arc::new(SystemClock)).unwrap());
     let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), State::clone(&state), Arc::new(SystemClock)));
-    Deps { blobs, catalog, state, has_peers: false, tasks: TaskTracker::new() }
+    Deps { blobs, catalog, state, has_peers: false, tasks: TaskTracker::new(), shutdown: CancellationToken::new() }
 }
 
 fn open(change: impl FnOnce(&mut ThumbnailsConfig)) -> Room {

@@ -28,7 +28,7 @@ use url::Url;
 
 use crate::{
     Describe, Description, FederationService, Fetch, FetchThumbnail, FindKey, FoundKey, GrpcFederationServer,
-    GrpcThumbnailServer, Prepare, Preview, Remake, RemoteMedia, Render, Thumbnail, ThumbnailService,
+    GrpcThumbnailServer, Preview, Remake, RemoteMedia, Render, Thumbnail, ThumbnailService,
 };
 
 /// How it answers.
@@ -163,11 +163,8 @@ impl ThumbnailService for Service {
     }
 
     async fn describe(&self, _: Describe) -> Result<Description, Failure> {
-        Err(Failure::not_found())
-    }
-
-    async fn prepare(&self, _: Prepare) -> Result<(), Failure> {
-        self.answer().await
+        self.answer().await?;
+        Ok(Description { width: 1, height: 1, blurhash: String::new(), duration_ms: 0 })
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod info;
 pub(crate) mod protect;
 pub(crate) mod purge_media_cache;
 pub(crate) mod quarantine;
+pub(crate) mod set_aside;
 pub(crate) mod user_media;
 
 use std::sync::Arc;

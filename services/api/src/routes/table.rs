@@ -134,6 +134,12 @@ routes! {
         "/_heliograph/admin/v1/blocked/{sha256}";
     Delete Administrator http::admin::blocked::handle_delete, Always, "Heliograph":
         "/_heliograph/admin/v1/blocked/{sha256}";
+    Get Administrator http::admin::set_aside::handle, Always, "Heliograph":
+        "/_heliograph/admin/v1/queues/{queue}/aside";
+    Delete Administrator http::admin::set_aside::handle_delete_all, Always, "Heliograph":
+        "/_heliograph/admin/v1/queues/{queue}/aside";
+    Delete Administrator http::admin::set_aside::handle_delete, Always, "Heliograph":
+        "/_heliograph/admin/v1/queues/{queue}/aside/{job_id}";
     Get Administrator http::admin::user_media::handle, Always, "Synapse's admin API":
         "/_synapse/admin/v1/users/{user_id}/media";
     Delete Administrator http::admin::user_media::handle_delete, Always, "Synapse's admin API":

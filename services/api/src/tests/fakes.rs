@@ -13,7 +13,7 @@ use heliograph_matrix::{
 };
 use heliograph_proto::{
     Begin, Block, Commit, Complete, Describe, Description, FederationService, Fetch, FetchThumbnail, FindKey, FoundKey,
-    ListUploads, Moderate, Prepare, Presign, Preview, Remake, RemoteMedia, Render, Reservation, Reserve, Thumbnail,
+    ListUploads, Moderate, Presign, Preview, Remake, RemoteMedia, Render, Reservation, Reserve, Thumbnail,
     ThumbnailService, Ticket, UploadService, Uploads, Usage,
 };
 use heliograph_runtime::{Health, Metrics, Readiness};
@@ -40,7 +40,7 @@ pub(super) fn remote_key() -> SigningKey {
 pub(super) struct House {
     _folder: TempDir,
     catalog: Arc<Catalog>,
-    deps: Deps,
+    pub(super) deps: Deps,
     pub(super) config: ApiConfig,
 }
 
@@ -69,7 +69,7 @@ impl House {
             takes_in_remote_media: true,
             sizes: Sizes::default(),
             formats: vec![],
-            premakes: false,
+            premake_queue: None,
             previews: false,
             servers: ServerLists::default(),
             write_reads_every: Duration::from_mins(1),
@@ -180,7 +180,7 @@ impl TokenChecker for Tokens {
             AuthError::Refused(Refusal { status: 401, body: Bytes::from_static(body.as_bytes()), retry_after: None })
         };
         match presented.token.expose().as_str() {
-            name @ ("alice" | "guest") => Ok(Requester {
+            name @ ("admin" | "alice" | "guest") => Ok(Requester {
                 user_id: format!("@{name}:ours.example").parse().unwrap(),
                 device_id: None,
                 is_application_service: false,
@@ -267,10 +267,6 @@ impl ThumbnailService for Others {
     }
 
     async fn describe(&self, _: Describe) -> Result<Description, Failure> {
-        self.fail()
-    }
-
-    async fn prepare(&self, _: Prepare) -> Result<(), Failure> {
         self.fail()
     }
 }

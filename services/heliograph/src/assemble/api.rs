@@ -58,7 +58,7 @@ pub(super) fn serve_api(
         takes_in_remote_media: parts.settings.federation.remote_media == RemoteMediaMode::Fetch,
         sizes: parts.settings.thumbnails.sizes(),
         formats: parts.settings.thumbnails.formats.clone(),
-        premakes: !parts.settings.thumbnails.premade.is_empty(),
+        premake_queue: parts.settings.thumbnails.premade_queue(),
         previews: parts.settings.previews.enabled,
         servers: ServerLists::new(&parts.settings.federation),
         write_reads_every: parts.settings.remote_copies.write_reads_every,

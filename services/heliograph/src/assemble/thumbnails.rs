@@ -28,6 +28,7 @@ pub(super) fn build_thumbnails(parts: &Parts) -> anyhow::Result<Arc<dyn Thumbnai
         // Embedded state is that of one process: there are no others.
         has_peers: parts.settings.state.redis_url.is_some(),
         tasks: parts.life.tasks.clone(),
+        shutdown: parts.life.shutdown.clone(),
     };
     let arbiter = parts.life.arbiters.pick();
     let started = Thumbnailer::start(parts.settings.thumbnails.clone(), deps, render_workers(), &arbiter);

@@ -1,6 +1,6 @@
 //! The state of one process: memory, and one file for the indexes and ledgers.
 //!
-//! Leases, signals, budgets and caches are gone with the process, as they may be. Their steps
+//! Leases, signals, budgets, caches and queues are gone with the process, as they may be. Their steps
 //! are short and under a mutex; only the index file blocks, and it does so off async threads.
 
 mod budgets;
@@ -11,6 +11,7 @@ mod leases;
 mod ledger_tables;
 mod ledgers;
 mod look;
+mod queues;
 mod standing;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -26,6 +27,7 @@ use self::{
     index_file::IndexFile,
     index_tables::{IndexTables, read_range},
     leases::LeaseBook,
+    queues::QueueBook,
 };
 use crate::{
     Budget, Budgets, Caches, IndexEntry, Indexes, Lease, Leases, Signals, Spent, StateError, Subscription,
@@ -39,6 +41,7 @@ pub struct EmbeddedState {
     topics: Arc<Topics>,
     budgets: BudgetBook,
     caches: CacheBook,
+    queues: QueueBook,
     file: IndexFile,
 }
 
@@ -64,6 +67,7 @@ impl EmbeddedState {
             topics: Topics::new(|_| ()),
             budgets: BudgetBook::default(),
             caches: CacheBook::default(),
+            queues: QueueBook::default(),
             file,
         }
     }

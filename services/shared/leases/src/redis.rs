@@ -14,6 +14,8 @@ mod ledger_scripts;
 mod ledgers;
 mod link;
 mod place;
+mod queue_scripts;
+mod queues;
 mod scripts;
 mod sentinels;
 mod server;

@@ -11,6 +11,7 @@ mod indexes;
 mod leases;
 mod ledgers;
 mod outages;
+mod queues;
 mod sentinels;
 mod server;
 mod signals;
@@ -167,4 +168,20 @@ run_over_every_back_end! {
         of_many_who_strike_one_does,
         times_come_in_their_order,
         many_at_once_are_taken;
+    queues:
+        jobs_come_in_the_order_in_which_they_were_added,
+        a_queue_takes_no_more_than_the_most_and_says_how_many_wait,
+        adding_at_once_never_exceeds_the_most,
+        each_job_goes_to_one_of_many_consumers,
+        a_job_that_is_done_is_gone_whoever_holds_it,
+        what_a_dead_consumer_held_another_takes_over_before_new_jobs,
+        nobody_takes_over_what_is_held,
+        a_job_that_is_given_back_unbegun_is_free_at_once_and_was_not_tried,
+        a_job_that_failed_is_free_after_a_while_and_each_try_counts,
+        what_is_set_aside_is_kept_with_its_reason_and_nobody_takes_it,
+        only_so_many_are_kept_aside_and_they_come_in_pages,
+        what_was_set_aside_can_be_forgotten_one_by_one_or_all,
+        a_queue_tells_how_it_stands,
+        consumers_that_are_gone_and_hold_nothing_are_forgotten,
+        queues_are_apart_and_take_any_text;
 }

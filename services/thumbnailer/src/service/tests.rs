@@ -23,7 +23,7 @@ use heliograph_imaging::{
 use heliograph_leases::EmbeddedState;
 use heliograph_proto::{contract_suite, testing::Way};
 use heliograph_types::{
-    SystemClock, ThumbnailFormat::Usual, ThumbnailMethod::Crop, ThumbnailMethod::Scale, ThumbnailSpec, Timestamp,
+    Clock, SystemClock, ThumbnailFormat::Usual, ThumbnailMethod::Crop, ThumbnailMethod::Scale, ThumbnailSpec, Timestamp,
 };
 use jpeg_encoder::ColorType::{Luma, Rgb};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
@@ -51,11 +51,17 @@ fn open(change: impl FnOnce(&mut ThumbnailsConfig), renderer: Option<Renderer>) 
 }
 
 fn open_with(change: impl FnOnce(&mut ThumbnailsConfig), bench: Option<Arc<dyn Bench>>) -> Room {
+    open_at(Arc::new(SystemClock), change, bench)
+}
+
+/// With a clock for the shared state.
+fn open_at(clock: Arc<dyn Clock>, change: impl FnOnce(&mut ThumbnailsConfig), bench: Option<Arc<dyn Bench>>) -> Room {
     let folder = TempDir::new().unwrap();
     let blobs: Arc<dyn BlobStore> = Arc::new(LocalStore::open(folder.path(), &StorageConfig::default()).unwrap());
-    let state: State = Arc::new(EmbeddedState::in_memory(Arc::new(SystemClock)).unwrap());
+    let state: State = Arc::new(EmbeddedState::in_memory(clock).unwrap());
     let catalog = Arc::new(Catalog::new(Arc::clone(&blobs), State::clone(&state), Arc::new(SystemClock)));
-    let deps = Deps { blobs, catalog, state, has_peers: false, tasks: TaskTracker::new() };
+    let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
+    let deps = Deps { blobs, catalog, state, has_peers: false, tasks, shutdown };
     let mut config = ThumbnailsConfig { workers: std::num::NonZeroUsize::new(1), ..ThumbnailsConfig::default() };
     change(&mut config);
     let bench = bench.unwrap_or_else(|| Arc::new(Threads::start(1)));

@@ -12,8 +12,9 @@ use super::{
     server::RedisServer,
 };
 use crate::{
-    Allowance, Budget, Budgets, Caches, Holdings, Indexes, Leases, LedgerEntry, Ledgers, RedisState, Signals, Spent,
-    StateConfig, StateError,
+    Again, Allowance, Budget, Budgets, Caches, Consumer, Consuming, Holdings, Indexes, Job, JobId, Leases, LedgerEntry,
+    Ledgers, QueueStanding, Queues, RedisState, Signals, Spent, State, StateConfig, StateError, Worked, Worker,
+    consume, enqueue,
 };
 
 const LONG: Duration = Duration::from_hours(1);
@@ -46,6 +47,8 @@ async fn every_kind_fails(state: &RedisState) -> Vec<StateError> {
         soon(state.cache("key", Bytes::new(), LONG)).await.unwrap_err(),
         soon(state.range("index", 1, 1)).await.unwrap_err(),
         soon(state.claim("account", "claim", 1, LONG, &Allowance::default())).await.unwrap_err(),
+        soon(state.add_job("queue", "job", 1)).await.unwrap_err(),
+        soon(state.take_jobs(&consumer(), 1)).await.unwrap_err(),
     ]
 }
 
@@ -82,7 +85,7 @@ async fn a_killed_server_gives_errors_and_a_restarted_one_works_again() {
     let errors = every_kind_fails(&state).await;
     server.restart();
 
-    assert_eq!(errors.len(), 8);
+    assert_eq!(errors.len(), 10);
     until_up(|| state.ping()).await;
     assert!(state.try_acquire("key", LONG).await.unwrap().is_some());
     assert_eq!(soon(listener.next()).await, None);
@@ -174,6 +177,120 @@ async fn a_server_that_forgets_everything_does_no_harm() {
     assert_eq!(state.try_spend("key", Budget { capacity: 1, period: LONG }, 1).await.unwrap(), Spent::Yes);
     state.publish("topic", "still").await.unwrap();
     assert_eq!(soon(listener.next()).await.as_deref(), Some("still"));
+}
+
+fn consumer() -> Consumer {
+    Consumer { queue: "queue".to_owned(), name: "consumer".to_owned(), unheard_for: LONG }
+}
+
+/// Whoever looks at a queue of which any part was forgotten goes on as if it were new.
+#[tokio::test]
+async fn a_queue_that_was_forgotten_takes_jobs_again() {
+    let Some(server) = RedisServer::start() else { return };
+    let state = connect(&server);
+    for forgets in ["FLUSHALL", "XGROUP DESTROY heliograph:queue:{queue} heliograph"] {
+        state.add_job("queue", "lost", 1).await.unwrap().unwrap();
+        let [lost] = &state.take_jobs(&consumer(), 1).await.unwrap()[..] else { panic!("there was one") };
+        let lost: &JobId = &lost.id;
+
+        server.tell(forgets);
+
+        assert_eq!(state.hold_jobs(&consumer(), std::slice::from_ref(lost)).await.unwrap(), 0, "{forgets}");
+        assert!(!state.give_job_back(&consumer(), lost, Again::Later).await.unwrap(), "{forgets}");
+        assert!(!state.set_job_aside(&consumer(), lost, "lost", 1).await.unwrap(), "{forgets}");
+        assert_eq!(state.forget_consumers("queue", LONG).await.unwrap(), 0, "{forgets}");
+        // Without its group, a queue still has its jobs.
+        assert_eq!(state.finish_job("queue", lost).await.unwrap(), forgets != "FLUSHALL");
+        assert_eq!(state.measure_queue("queue").await.unwrap(), QueueStanding::default(), "{forgets}");
+        assert_eq!(state.add_job("queue", "new", 1).await.unwrap(), Some(1), "{forgets}");
+        let taken: Vec<Job> = state.take_jobs(&consumer(), 9).await.unwrap();
+        assert_eq!(taken.len(), 1, "{forgets}");
+        assert!(state.finish_job("queue", &taken[0].id).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn jobs_outlive_who_took_them_and_an_operator_who_removes_one_by_hand_stops_nothing() {
+    let Some(server) = RedisServer::start() else { return };
+    let here = connect(&server);
+    for job in ["a", "b"] {
+        here.add_job("queue", job, 9).await.unwrap().unwrap();
+    }
+    let here_consumer = Consumer { unheard_for: Duration::from_millis(1), ..consumer() };
+    let taken = here.take_jobs(&here_consumer, 2).await.unwrap();
+    drop(here);
+
+    server.tell(&format!("XDEL heliograph:queue:{{queue}} {}", taken[0].id));
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let there = connect(&server);
+    let other = Consumer { name: "other".to_owned(), ..here_consumer };
+    let left = there.take_jobs(&other, 9).await.unwrap();
+
+    assert_eq!(left.iter().map(|job| (job.task.as_str(), job.tries)).collect::<Vec<_>>(), [("b", 2)]);
+    there.finish_job("queue", &left[0].id).await.unwrap();
+    assert_eq!(there.measure_queue("queue").await.unwrap(), QueueStanding::default());
+}
+
+/// What an autoscaler reads. The lag that `XINFO GROUPS` tells is none: without an answer as soon as the
+/// last job that was taken is done while an older one is not.
+#[tokio::test]
+async fn a_stream_is_as_long_as_there_are_jobs_that_are_not_done() {
+    let Some(server) = RedisServer::start() else { return };
+    let state = connect(&server);
+    let length = || server.tell("XLEN heliograph:queue:{queue}");
+    for n in 0..6 {
+        state.add_job("queue", &n.to_string(), 99).await.unwrap().unwrap();
+    }
+
+    let taken = state.take_jobs(&consumer(), 4).await.unwrap();
+    assert_eq!(length(), ":6\r\n");
+    for job in [&taken[1], &taken[3]] {
+        state.finish_job("queue", &job.id).await.unwrap();
+    }
+    assert_eq!((length().as_str(), state.measure_queue("queue").await.unwrap().lag), (":4\r\n", 2));
+    state.give_job_back(&consumer(), &taken[2].id, Again::Later).await.unwrap();
+    state.set_job_aside(&consumer(), &taken[0].id, "no", 9).await.unwrap();
+    assert_eq!(length(), ":3\r\n");
+}
+
+/// Does everything at once.
+struct Willing(tokio::sync::mpsc::UnboundedSender<String>);
+
+#[async_trait::async_trait]
+impl Worker for Willing {
+    async fn work(&self, task: &str) -> Worked {
+        self.0.send(task.to_owned()).unwrap();
+        Worked::Done
+    }
+}
+
+#[tokio::test]
+async fn whoever_works_through_a_queue_goes_on_after_an_outage() {
+    let Some(mut server) = RedisServer::start() else { return };
+    let state: State = std::sync::Arc::new(connect_within(&server, Duration::from_millis(300)));
+    let (done, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let consuming = Consuming {
+        queue: "queue".to_owned(),
+        name: "consumer".to_owned(),
+        at_once: std::num::NonZeroUsize::MIN,
+        tries: std::num::NonZeroU32::MIN,
+        most_aside: 1,
+    };
+    let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
+    let worker = std::sync::Arc::new(Willing(done));
+    tasks.spawn(consume(State::clone(&state), consuming, worker, shutdown.clone()));
+    until_up(|| enqueue(&state, "queue", "before", 9)).await;
+    assert_eq!(soon(told.recv()).await.as_deref(), Some("before"));
+
+    server.kill();
+    assert!(enqueue(&state, "queue", "lost", 9).await.is_err());
+    server.restart();
+    until_up(|| enqueue(&state, "queue", "after", 9)).await;
+
+    while soon(told.recv()).await.as_deref() != Some("after") {}
+    shutdown.cancel();
+    tasks.close();
+    soon(tasks.wait()).await;
 }
 
 /// The keys of the ledger that is used here.
@@ -279,7 +396,7 @@ async fn signals_and_state_are_shared_by_processes_with_one_prefix_and_by_no_oth
 }
 
 #[tokio::test]
-async fn every_key_has_the_prefix_and_only_indexes_and_ledgers_stay() {
+async fn every_key_has_the_prefix_and_only_indexes_ledgers_and_queues_stay() {
     let Some(server) = RedisServer::start() else { return };
     let state = connect(&server);
     let lease = state.try_acquire("a", LONG).await.unwrap().unwrap();
@@ -288,11 +405,17 @@ async fn every_key_has_the_prefix_and_only_indexes_and_ledgers_stay() {
     state.cache("c", Bytes::new(), LONG).await.unwrap();
     state.insert("d", "member", 1).await.unwrap();
     enter(&state, "member").await;
+    state.add_job("f", "aside", 2).await.unwrap().unwrap();
+    state.add_job("f", "job", 2).await.unwrap().unwrap();
+    let consumer = Consumer { queue: "f".to_owned(), ..consumer() };
+    let job = state.take_jobs(&consumer, 1).await.unwrap().remove(0);
+    state.set_job_aside(&consumer, &job.id, "reason", 1).await.unwrap();
 
-    let keys = ["lease:a", "budget:b", "cache:c", "index:d", LEDGER[0], LEDGER[1], LEDGER[2]]
+    let queue = ["queue:{f}", "queue:{f}:aside"];
+    let keys = ["lease:a", "budget:b", "cache:c", "index:d", LEDGER[0], LEDGER[1], LEDGER[2], queue[0], queue[1]]
         .map(|key| server.tell(&format!("TTL heliograph:{key}")));
 
-    assert_eq!(server.tell("DBSIZE"), ":7\r\n");
+    assert_eq!(server.tell("DBSIZE"), ":9\r\n");
     for expiring in &keys[..3] {
         let seconds: i64 = expiring.trim_start_matches(':').trim_end().parse().unwrap();
         assert!((1..=2 * 3600).contains(&seconds), "{keys:?}");

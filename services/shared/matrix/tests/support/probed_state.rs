@@ -11,8 +11,9 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use heliograph_leases::{
-    Allowance, Budget, Budgets, Caches, EmbeddedState, Exceeded, Holdings, IndexEntry, Indexes, Lease, Leases,
-    LedgerEntry, Ledgers, Signals, Spent, StateError, Subscription,
+    Again, Allowance, Budget, Budgets, Caches, Consumer, EmbeddedState, Exceeded, Holdings, IndexEntry, Indexes, Job,
+    JobAside, JobId, Lease, Leases, LedgerEntry, Ledgers, QueueStanding, Queues, Signals, Spent, StateError,
+    Subscription,
 };
 use heliograph_types::Clock;
 
@@ -177,5 +178,54 @@ impl Ledgers for ProbedState {
         limit: usize,
     ) -> Result<Vec<LedgerEntry>, StateError> {
         self.up()?.entries(account, newest_first, from, limit).await
+    }
+}
+
+#[async_trait]
+impl Queues for ProbedState {
+    async fn add_job(&self, queue: &str, task: &str, most: u64) -> Result<Option<u64>, StateError> {
+        self.up()?.add_job(queue, task, most).await
+    }
+
+    async fn take_jobs(&self, consumer: &Consumer, most: usize) -> Result<Vec<Job>, StateError> {
+        self.up()?.take_jobs(consumer, most).await
+    }
+
+    async fn hold_jobs(&self, consumer: &Consumer, ids: &[JobId]) -> Result<u64, StateError> {
+        self.up()?.hold_jobs(consumer, ids).await
+    }
+
+    async fn finish_job(&self, queue: &str, id: &JobId) -> Result<bool, StateError> {
+        self.up()?.finish_job(queue, id).await
+    }
+
+    async fn give_job_back(&self, consumer: &Consumer, id: &JobId, again: Again) -> Result<bool, StateError> {
+        self.up()?.give_job_back(consumer, id, again).await
+    }
+
+    async fn set_job_aside(
+        &self,
+        consumer: &Consumer,
+        id: &JobId,
+        reason: &str,
+        most: u64,
+    ) -> Result<bool, StateError> {
+        self.up()?.set_job_aside(consumer, id, reason, most).await
+    }
+
+    async fn jobs_aside(&self, queue: &str, after: Option<&JobId>, limit: usize) -> Result<Vec<JobAside>, StateError> {
+        self.up()?.jobs_aside(queue, after, limit).await
+    }
+
+    async fn forget_aside(&self, queue: &str, id: Option<&JobId>) -> Result<u64, StateError> {
+        self.up()?.forget_aside(queue, id).await
+    }
+
+    async fn measure_queue(&self, queue: &str) -> Result<QueueStanding, StateError> {
+        self.up()?.measure_queue(queue).await
+    }
+
+    async fn forget_consumers(&self, queue: &str, unheard_for: Duration) -> Result<u64, StateError> {
+        self.up()?.forget_consumers(queue, unheard_for).await
     }
 }
