@@ -47,16 +47,13 @@ where
         Box::pin(async move {
             let answer = answer.await;
             let path = path.as_ref().map_or("", PathAndQuery::path);
-            match &answer {
-                Ok(response) => {
-                    let status = Status::from_header_map(response.headers());
-                    note(&span, status.as_ref());
-                    count(path, status.map(|status| status.code()));
-                }
-                Err(_) => {
-                    fail(&span, Code::Unavailable);
-                    count_failure(path, "Unreachable".to_owned());
-                }
+            if let Ok(response) = &answer {
+                let status = Status::from_header_map(response.headers());
+                note(&span, status.as_ref());
+                count(path, status.map(|status| status.code()));
+            } else {
+                fail(&span, Code::Unavailable);
+                count_failure(path, "Unreachable".to_owned());
             }
             if span.is_disabled() {
                 return answer;

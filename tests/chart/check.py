@@ -179,15 +179,13 @@ def check_pods(name, objects):
             fail(f"{name}: not true of the pod of {role}: {what}")
         if container["args"] != [role] or f"-{role}" not in re.split("[:@]", container["image"])[0]:
             fail(f"{name}: {role} runs {container['args']} of {container['image']}")
-        pause = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-        if pod["terminationGracePeriodSeconds"] < pause + shutdown_grace(objects) + 5:
+        if pod["terminationGracePeriodSeconds"] < span_of(objects, "drain_delay") + span_of(objects, "shutdown_grace") + 5:
             fail(f"{name}: {role} is killed before its time is over")
 
 
-def shutdown_grace(objects):
-    """Seconds that roles take to end."""
-    text = settings_of(objects)
-    number, unit = re.search(r'shutdown_grace = "(\d+)([smh])"', text).groups()
+def span_of(objects, setting):
+    """Its seconds."""
+    number, unit = re.search(rf'\b{setting} = "(\d+)([smh])"', settings_of(objects)).groups()
     return int(number) * {"s": 1, "m": 60, "h": 3600}[unit]
 
 
@@ -287,7 +285,7 @@ def check_measures(objects):
             fail(f"promtool refuses the alerts: {done.stdout}{done.stderr}")
     files = [CHART / "alerts.yaml", *sorted((CHART / "dashboards").glob("*.json"))]
     asked = {(file.name, it) for file in files for it in re.findall(r"\bheliograph_\w+", file.read_text())}
-    sources = "".join(it.read_text() for it in (ROOT / "services").rglob("*.rs"))
+    sources = "".join(it.read_text() for folder in ["services", "proto"] for it in (ROOT / folder).rglob("*.rs"))
     measured = set(re.findall(r'"(heliograph_\w+)"', sources))
     for file, name in sorted(asked):
         if name not in measured and re.sub("_(bucket|sum|count)$", "", name) not in measured:

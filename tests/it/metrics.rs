@@ -60,12 +60,12 @@ fn read_label(text: &str) -> (String, Option<BTreeSet<String>>) {
     (name.trim_matches('`').to_owned(), values)
 }
 
-/// All files below a folder that end so.
+/// All files below a folder that end so, but for what is no part of the program.
 fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries
         .flat_map(|path| match path.is_dir() {
-            true if path.ends_with("target") || path.ends_with("golden") => Vec::new(),
+            true if ["target", "golden", "examples"].iter().any(|name| path.ends_with(name)) => Vec::new(),
             true => files(&path, end),
             false if path.to_str().unwrap().ends_with(end) => vec![path],
             false => Vec::new(),

@@ -7,6 +7,11 @@ use reqwest::Method;
 
 const CALLER: &str = "b7ad6b7169203331";
 
+/// Spans of requests.
+const POST: &str = "POST /_matrix/media/v3/upload";
+const SMALL: &str = "GET /_matrix/client/v1/media/thumbnail/{server_name}/{media_id}";
+const LARGE: &str = "GET /_matrix/client/v1/media/download/{server_name}/{media_id}";
+
 /// The traces of a caller who has his own.
 const UPLOAD: &str = "0af7651916cd43dd8448eb211c803190";
 const THUMBNAIL: &str = "0af7651916cd43dd8448eb211c803191";
@@ -87,7 +92,6 @@ fn assert_has(spans: &[Seen], names: &[&str]) {
 /// The calls that an upload, a thumbnail and a fetch need between processes. A name that is there
 /// twice is first the client's side of a call and then the server's.
 fn assert_calls(upload: &[Seen], thumbnail: &[Seen], fetch: &[Seen]) {
-    const POST: &str = "POST /_matrix/media/v3/upload";
     let (begin, commit) = ("heliograph.upload.v1.UploadService/Begin", "heliograph.upload.v1.UploadService/Commit");
     let (render, ask) =
         ("heliograph.thumbnail.v1.ThumbnailService/Render", "heliograph.federation.v1.FederationService/Fetch");
@@ -110,15 +114,12 @@ both_shapes! {
 
         end(&mut deployment);
         let [upload, thumbnail, fetch] = [UPLOAD, THUMBNAIL, FETCH].map(|trace| collector.trace(trace));
-        const POST: &str = "POST /_matrix/media/v3/upload";
         assert_has(&upload, &[POST, "GET"]);
         assert_has(&upload, &[POST, "store write"]);
         assert_has(&upload, &[POST, "commit", "upload commit", "store create"]);
-        const SMALL: &str = "GET /_matrix/client/v1/media/thumbnail/{server_name}/{media_id}";
         for work in ["thumbnail wait", "thumbnail work", "store put"] {
             assert_has(&thumbnail, &[SMALL, "render", work]);
         }
-        const LARGE: &str = "GET /_matrix/client/v1/media/download/{server_name}/{media_id}";
         assert_has(&fetch, &[LARGE, "fetch", "find server"]);
         assert_has(&fetch, &[LARGE, "fetch", "GET", "connect"]);
         for part in ["begin", "store write", "commit", "upload commit"] {

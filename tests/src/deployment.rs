@@ -397,6 +397,11 @@ impl Deployment {
         &mut self.processes
     }
 
+    /// All processes, to be looked at.
+    pub fn all(&self) -> &[Process] {
+        &self.processes
+    }
+
     /// All that the processes have printed so far.
     pub fn log(&self) -> String {
         self.processes.iter().map(Process::log).collect()

@@ -10,6 +10,7 @@ mod clock;
 mod cluster;
 mod content;
 mod course;
+mod directory;
 mod disk;
 mod fault;
 mod gate;
@@ -39,12 +40,14 @@ pub use self::{isolation::isolate, scale::Scale};
 pub async fn faults(scale: Scale, names: &[String]) -> bool {
     pods::prepare_network();
     let mut table = Table::default();
-    for rig in rows::RIGS {
-        let rows: Vec<_> = rig.rows(scale.is_short).into_iter().filter(|row| is_wanted(row.name, names)).collect();
-        if !rows.is_empty() {
-            let course = Course { scale: &scale, table: &mut table };
-            rig.run(course, rows).await;
-        }
+    let rigs = rows::RIGS.map(|rig| {
+        let rows = rig.rows(scale.is_short).into_iter().filter(|row| is_wanted(row.name, names));
+        (rig, rows.collect::<Vec<_>>())
+    });
+    let last = rigs.len() - 1;
+    for (place, (rig, rows)) in rigs.into_iter().enumerate().filter(|(_, (_, rows))| !rows.is_empty()) {
+        let course = Course { scale: &scale, table: &mut table, is_last: place == last && names.is_empty() };
+        rig.run(course, rows).await;
     }
     println!("\n{table}");
     table.is_clean()

@@ -4,7 +4,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use heliograph_types::LEAVING_HEADER;
 use tokio::time::{Instant, timeout_at};
-use tonic::{Response, Status};
+use tonic::{Code, Response, Status};
 
 use super::{Instance, Pool, Route, Standing, fate::Fate, metrics};
 use crate::{link::Connection, status::is_saturated};
@@ -100,6 +100,10 @@ impl<'a> Tour<'a> {
         answer: Result<Response<T>, Status>,
     ) -> Option<Result<Response<T>, Status>> {
         let fate = answer.as_ref().err().map_or(Fate::Answered, Fate::of);
+        // Who leaves has perhaps nobody left to do it.
+        let lacks_hands =
+            is_leaving(&answer) && answer.as_ref().is_err_and(|status| status.code() == Code::Unavailable);
+        let fate = if lacks_hands { Fate::Broken } else { fate };
         if fate == Fate::Answered {
             self.pool.judge(instance, if is_leaving(&answer) { Standing::leave } else { Standing::succeed });
         } else {

@@ -33,6 +33,9 @@ mod remote_keys;
 mod remote_thumbnail;
 mod routes;
 mod server;
+#[cfg(any(test, feature = "testing"))]
+#[expect(missing_docs, clippy::missing_panics_doc, clippy::unwrap_used, reason = "tests show what they are")]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod work;

@@ -39,17 +39,17 @@ pub(crate) async fn upload(
     described: Described,
     body: &mut Payload,
 ) -> Result<Mxc, ApiError> {
-    let (declared_bytes, begun) = (begin.declared_bytes, Instant::now());
+    let (declared_bytes, asked_at) = (begin.declared_bytes, Instant::now());
     let upload = Upload::begin(front, begin).await?;
     // Only now: what is refused for its size costs nothing.
     front.limits.upload_bytes(caller, declared_bytes.unwrap_or(STEP_BYTES)).await?;
     let blob = Key::new(upload.ticket().blob.as_str()).map_err(Failure::from)?;
     let writer = front.blobs.begin(&blob).await?;
-    metrics::upload_phase("admit", begun.elapsed());
-    let begun = Instant::now();
+    metrics::upload_phase("admit", asked_at.elapsed());
+    let admitted_at = Instant::now();
     let mut meter = Meter { caller, is_counted: declared_bytes.is_some(), uncounted_bytes: 0 };
     let received = receive(front, upload.ticket(), &mut meter, writer, body).await?;
-    metrics::upload_phase("receive", begun.elapsed());
+    metrics::upload_phase("receive", admitted_at.elapsed());
     upload.finish(received, described).await
 }
 

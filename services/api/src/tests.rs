@@ -1,6 +1,6 @@
 //! Endpoints over a real folder, with fakes for the other roles.
 
-mod fakes;
+mod changed;
 mod queues;
 
 use std::{rc::Rc, time::Duration};
@@ -22,8 +22,10 @@ use heliograph_types::{
 };
 use serde_json::{Value, json};
 
-use self::fakes::{House, remote_key};
-use crate::routes::{self, Places};
+use crate::{
+    routes::{self, Places},
+    testing::house::{House, remote_key},
+};
 
 /// The status, the JSON of an error, and the whole body.
 struct Answer {

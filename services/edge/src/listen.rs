@@ -40,6 +40,7 @@ pub(crate) fn start(edge: Data<Edge>, health: Health, listener: TcpListener) -> 
         let app = App::new()
             .app_data(edge)
             .wrap(from_fn(heliograph_runtime::cors))
+            .wrap(from_fn(heliograph_runtime::farewell))
             .wrap(from_fn(move |request: ServiceRequest, next| {
                 Rc::clone(&spans).surround(request.match_pattern().map(Arc::from), request, next)
             }))

@@ -5,9 +5,9 @@
 //! keeper at the end of this file writes them anew. While the state is out of reach, uploads
 //! go on, and are counted afterwards.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use heliograph_catalog::{Catalog, Copies, MediaRecord, RemoteCopy};
 use heliograph_leases::{Allowance, Exceeded, LedgerEntry, State, StateError};
 use heliograph_proto::{ListUploads, Uploads, Usage};
@@ -31,7 +31,7 @@ const KEEPER_TTL: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// Marks of earlier versions may be there too.
 const MOST_MARKS: usize = 16;
-/// Records that are entered at once.
+/// Accounts that are written to at once.
 const AT_ONCE: usize = 16;
 /// Records between two renewals of the lease.
 const BATCH: usize = 2000;
@@ -236,9 +236,7 @@ impl Accounts {
             let records: Vec<MediaRecord> = batch.into_iter().collect::<Result<_, _>>()?;
             let copies: Vec<RemoteCopy> = records.iter().filter_map(RemoteCopy::of).collect();
             self.copies.enter(&copies).await.map_err(unknown)?;
-            let records = futures_util::stream::iter(records).map(Ok);
-            let enter = async |record: MediaRecord| self.enter_again(&record).await.map_err(unknown);
-            records.try_for_each_concurrent(AT_ONCE, enter).await?;
+            self.enter_again(&records).await.map_err(unknown)?;
             if !self.state.renew(&lease, KEEPER_TTL).await.map_err(unknown)? {
                 return Ok(());
             }
@@ -249,9 +247,17 @@ impl Accounts {
         self.state.release(&lease).await.map_err(unknown)
     }
 
-    async fn enter_again(&self, record: &MediaRecord) -> Result<(), StateError> {
-        let Some(user) = record.uploader.as_ref().filter(|_| record.deleted.is_none()) else { return Ok(()) };
-        self.count(&Change::is_now(user, record)).await
+    /// Enters what users have stored, each account in one step.
+    async fn enter_again(&self, records: &[MediaRecord]) -> Result<(), StateError> {
+        let mut accounts = HashMap::<&UserId, Vec<LedgerEntry>>::new();
+        for record in records.iter().filter(|record| record.deleted.is_none()) {
+            if let Some(user) = &record.uploader {
+                accounts.entry(user).or_default().push(entry(record));
+            }
+        }
+        let enter =
+            async |(user, entries): (&UserId, Vec<LedgerEntry>)| self.state.enter_all(user.as_str(), &entries).await;
+        stream::iter(accounts).map(Ok).try_for_each_concurrent(AT_ONCE, enter).await
     }
 
     /// Makes the ledger say what there is. Without a limit: what is stored is not refused.

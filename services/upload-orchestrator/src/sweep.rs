@@ -41,22 +41,29 @@ const REFERENCES_EVERY: Duration = Duration::from_hours(24);
 
 /// Sweeps now and then until shutdown. With `dead_before`, what is older is removed at once.
 pub(crate) async fn run(shared: Arc<Shared>, shutdown: CancellationToken, dead_before: Option<Timestamp>) {
-    let sweeps = async {
-        if let Some(dead_before) = dead_before {
-            sweep(&shared, dead_before).await;
-            told("half-written files", shared.blobs.clear_staged(None, dead_before - CLOCKS_APART).await);
+    if let Some(dead_before) = dead_before {
+        sweep_until(&shared, dead_before, &shutdown).await;
+        let staged = shared.blobs.clear_staged(None, dead_before - CLOCKS_APART);
+        if let Some(cleared) = shutdown.run_until_cancelled(staged).await {
+            told("half-written files", cleared);
         }
-        loop {
-            sweep(&shared, shared.dead_before()).await;
-            tokio::time::sleep(shared.config.sweep_interval).await;
-        }
-    };
-    let _ = shutdown.run_until_cancelled(sweeps).await;
+    }
+    while !shutdown.is_cancelled() {
+        sweep_until(&shared, shared.dead_before(), &shutdown).await;
+        shutdown.run_until_cancelled(tokio::time::sleep(shared.config.sweep_interval)).await;
+    }
 }
 
 /// One sweep, by one instance at a time: false if it is not our turn. What cannot be removed is left
 /// for the next one.
+#[cfg(test)]
 pub(crate) async fn sweep(shared: &Shared, dead_before: Timestamp) -> bool {
+    sweep_until(shared, dead_before, &CancellationToken::new()).await
+}
+
+/// One sweep, by one instance at a time: false if it is not our turn. What cannot be removed, or not
+/// until shutdown, is left for the next one, whose turn it is at once.
+async fn sweep_until(shared: &Shared, dead_before: Timestamp, shutdown: &CancellationToken) -> bool {
     let lease = match shared.state.try_acquire(SWEEPER, SWEEPER_TTL).await {
         Ok(Some(lease)) => lease,
         Ok(None) => return false,
@@ -65,14 +72,18 @@ pub(crate) async fn sweep(shared: &Shared, dead_before: Timestamp) -> bool {
             return false;
         }
     };
-    told("uploads", sweep_blobs(shared, dead_before).await);
-    told("removals", sweep_removals(shared, dead_before).await);
-    sweep_reservations(shared).await;
-    told("what was put into the store directly", sweep_direct(shared).await);
+    shutdown.run_until_cancelled(sweep_all(shared, dead_before)).await;
     if let Err(error) = shared.state.release(&lease).await {
         tracing::debug!(%error, "lease left to expire");
     }
     true
+}
+
+async fn sweep_all(shared: &Shared, dead_before: Timestamp) {
+    told("uploads", sweep_blobs(shared, dead_before).await);
+    told("removals", sweep_removals(shared, dead_before).await);
+    sweep_reservations(shared).await;
+    told("what was put into the store directly", sweep_direct(shared).await);
 }
 
 fn told<E: std::fmt::Display>(what: &str, swept: Result<usize, E>) {

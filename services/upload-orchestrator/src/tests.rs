@@ -545,6 +545,22 @@ async fn beside_others_only_old_remains_go() {
 }
 
 #[actix::test]
+async fn a_sweep_that_is_cut_short_by_the_end_leaves_the_turn_to_others() {
+    let house = House::new();
+    let (gate, gated) = sharing::Gate::before(&house.blobs, Step::List, "blobs".to_owned());
+    let deps = house.deps(gated, Arc::clone(&house.catalog), false);
+    let shutdown = deps.shutdown.clone();
+    UploadOrchestrator::start(UploadsConfig::default(), deps);
+    gate.reached.acquire().await.unwrap().forget();
+
+    shutdown.cancel();
+    eventually("its background work ends", || house.tasks.is_empty()).await;
+    let other = house.passive(Arc::clone(&house.blobs)).await;
+
+    assert!(crate::sweep::sweep(&other.shared, other.shared.dead_before()).await);
+}
+
+#[actix::test]
 async fn expired_reservations_go() {
     let house = House::new();
     let config = UploadsConfig { sweep_interval: Duration::from_millis(5), ..UploadsConfig::default() };

@@ -7,8 +7,14 @@
 
 #[path = "bench/load.rs"]
 mod load;
+#[path = "bench/many.rs"]
+mod many;
 #[path = "bench/peers.rs"]
 mod peers;
+#[path = "bench/plot.rs"]
+mod plot;
+#[path = "bench/start.rs"]
+mod start;
 #[path = "bench/table.rs"]
 mod table;
 #[path = "bench/tree.rs"]
@@ -16,6 +22,7 @@ mod tree;
 
 use std::{
     fs,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -27,6 +34,7 @@ use sha2::{Digest, Sha256};
 use self::{
     load::{Load, Outcome},
     peers::{Peer, Peers},
+    plot::Scenario,
     table::{Goal, Row},
     tree::Tree,
 };
@@ -42,29 +50,44 @@ const NGINX: &str = "nginx, sendfile";
 const PLAIN: &str = "nginx";
 const SYNAPSE: &str = "Synapse";
 
+/// What was measured so far.
+#[derive(Default)]
+struct Report {
+    scenarios: Vec<Scenario>,
+    missed: usize,
+}
+
+impl Report {
+    /// Prints the rows of a scenario beside its goals, and keeps them for the picture.
+    fn add(&mut self, title: &str, unit: &str, rows: Vec<Row>, goals: &[Goal]) {
+        self.missed += table::print(title, unit, &rows, goals);
+        self.scenarios.push(Scenario { title: title.to_owned(), unit: unit.to_owned(), rows });
+    }
+}
+
 #[tokio::main]
 async fn main() {
+    let mut report = Report::default();
+    report.missed += start::measure().await;
     let peers = Peers::start().await;
-    println!("resident memory, idle: {}", peers.one.tree.resident() >> 20);
-    let mut missed = 0;
-    for (title, content, at_most) in
-        [("download of 10 kB", noise(10_000, 1), 2.0), ("download of 100 kB", noise(100_000, 2), 1.6)]
-    {
-        missed += download(&peers, title, content, at_most).await;
-    }
-    missed += thumbnail(&peers).await;
-    missed += large_download(&peers).await;
-    missed += uploads(&peers);
-    missed += creates(&peers);
-    missed += large_upload(&peers).await;
-    missed += photograph(&peers).await;
-    println!("\n{missed} goals missed");
+    println!("resident memory, idle: {} MiB", peers.one.tree.resident() >> 20);
+    let small = download(&mut report, &peers, "download of 10 kB", noise(10_000, 1), 2.0).await;
+    download(&mut report, &peers, "download of 100 kB", noise(100_000, 2), 1.6).await;
+    thumbnail(&mut report, &peers).await;
+    large_download(&mut report, &peers).await;
+    report.missed += many::measure(&peers.one, &small).await;
+    uploads(&mut report, &peers);
+    creates(&mut report, &peers);
+    large_upload(&mut report, &peers).await;
+    photograph(&mut report, &peers).await;
+    plot::write(&Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/figures.svg"), &report.scenarios);
+    println!("\n{} goals missed", report.missed);
 }
 
 // === small downloads ===
 
-/// All have the same bytes; nginx as a file.
-async fn download(peers: &Peers, title: &str, content: Vec<u8>, at_most: f64) -> usize {
+/// All have the same bytes; nginx as a file. Tells what was asked of ours.
+async fn download(report: &mut Report, peers: &Peers, title: &str, content: Vec<u8>, at_most: f64) -> Load {
     let name = format!("{}.bin", content.len());
     fs::write(peers.files.join(&name), &content).unwrap();
     let content = Bytes::from(content);
@@ -81,10 +104,11 @@ async fn download(peers: &Peers, title: &str, content: Vec<u8>, at_most: f64) ->
         Goal { of: OURS, beside: SYNAPSE, at_most: 0.02 },
         Goal { of: FOUR, beside: OURS, at_most: 2.0 },
     ];
-    small(title, &targets, &goals)
+    small(report, title, &targets, &goals);
+    get(targets[0].0, &targets[0].1)
 }
 
-async fn thumbnail(peers: &Peers) -> usize {
+async fn thumbnail(report: &mut Report, peers: &Peers) {
     let photo = photo(800, 600, 1);
     let mut targets = Vec::new();
     for peer in [&peers.one, &peers.four, &peers.synapse] {
@@ -96,13 +120,13 @@ async fn thumbnail(peers: &Peers) -> usize {
     }
     targets.extend(peers.nginx.iter().map(|peer| (peer, "/thumbnail.jpg".to_owned())));
     let goals = [Goal { of: OURS, beside: NGINX, at_most: 2.0 }, Goal { of: OURS, beside: SYNAPSE, at_most: 0.02 }];
-    small("hot thumbnail of 320x240", &targets, &goals)
+    small(report, "hot thumbnail of 320x240", &targets, &goals);
 }
 
-fn small(title: &str, targets: &[(&Peer, String)], goals: &[Goal]) -> usize {
+fn small(report: &mut Report, title: &str, targets: &[(&Peer, String)], goals: &[Goal]) {
     let loads: Vec<(&Peer, Load)> = targets.iter().map(|(peer, path)| (*peer, get(peer, path))).collect();
     let rows = measure(&loads, CONNECTIONS, |cpu, outcome| cpu.as_secs_f64() * 1e3 / outcome.requests);
-    table::print(title, "ms per request", &rows, goals)
+    report.add(title, "ms per request", rows, goals);
 }
 
 fn get(peer: &Peer, path: &str) -> Load {
@@ -139,7 +163,7 @@ fn measure(loads: &[(&Peer, Load)], connections: u32, figure: impl Fn(Duration, 
 
 // === large files ===
 
-async fn large_download(peers: &Peers) -> usize {
+async fn large_download(report: &mut Report, peers: &Peers) {
     const PIECES: usize = 256;
     let piece = Bytes::from(noise(1 << 20, 3));
     fs::write(peers.files.join("large.bin"), piece.repeat(PIECES)).unwrap();
@@ -151,10 +175,10 @@ async fn large_download(peers: &Peers) -> usize {
     }
     loads.extend(peers.nginx.iter().map(|peer| (peer, get(peer, "/large.bin"))));
     let rows = measure(&loads, 2, |cpu, outcome| cpu.as_secs_f64() / (outcome.bytes / GIB));
-    table::print("download of 256 MiB", "s per GiB", &rows, &[Goal { of: OURS, beside: PLAIN, at_most: 1.3 }])
+    report.add("download of 256 MiB", "s per GiB", rows, &[Goal { of: OURS, beside: PLAIN, at_most: 1.3 }]);
 }
 
-async fn large_upload(peers: &Peers) -> usize {
+async fn large_upload(report: &mut Report, peers: &Peers) {
     let piece = Bytes::from(noise(1 << 20, 4));
     let floor = digest_and_write(&piece);
     let peer = &peers.one;
@@ -163,9 +187,10 @@ async fn large_upload(peers: &Peers) -> usize {
     peer.client().upload_repeated(piece, 1024).await;
     let cpu = peer.tree.cpu().saturating_sub(before).as_secs_f64();
     let rest = format!("{:.2} s; {} MiB resident", began.elapsed().as_secs_f64(), peer.tree.resident() >> 20);
-    let rows = [Row { peer: OURS, cpu, rest }, Row { peer: "SHA-256 and a write", cpu: floor, rest: String::new() }];
+    let rows =
+        vec![Row { peer: OURS, cpu, rest }, Row { peer: "SHA-256 and a write", cpu: floor, rest: String::new() }];
     let goals = [Goal { of: OURS, beside: "SHA-256 and a write", at_most: 1.5 }];
-    table::print("upload of 1 GiB", "s", &rows, &goals)
+    report.add("upload of 1 GiB", "s", rows, &goals);
 }
 
 /// What cannot be spared: the digest of 1 GiB, and writing it.
@@ -187,16 +212,16 @@ fn digest_and_write(piece: &[u8]) -> f64 {
 
 // === uploads ===
 
-fn uploads(peers: &Peers) -> usize {
+fn uploads(report: &mut Report, peers: &Peers) {
     let path = "/_matrix/media/v3/upload";
-    posts(peers, "upload of 100 kB, durable", path, 100_000, 0.05)
+    posts(report, peers, ("upload of 100 kB, durable", path, 100_000), 0.05);
 }
 
-fn creates(peers: &Peers) -> usize {
-    posts(peers, "create", "/_matrix/media/v1/create", 0, 1.0 / 15.0)
+fn creates(report: &mut Report, peers: &Peers) {
+    posts(report, peers, ("create", "/_matrix/media/v1/create", 0), 1.0 / 15.0);
 }
 
-fn posts(peers: &Peers, title: &str, path: &str, length: usize, at_most: f64) -> usize {
+fn posts(report: &mut Report, peers: &Peers, (title, path, length): (&str, &str, usize), at_most: f64) {
     let load = |peer: &Peer| Load {
         address: peer.address,
         path: path.to_owned(),
@@ -205,11 +230,11 @@ fn posts(peers: &Peers, title: &str, path: &str, length: usize, at_most: f64) ->
     };
     let loads: Vec<_> = [&peers.one, &peers.synapse].into_iter().map(|peer| (peer, load(peer))).collect();
     let rows = measure(&loads, 8, |cpu, outcome| cpu.as_secs_f64() * 1e3 / outcome.requests);
-    table::print(title, "ms per request", &rows, &[Goal { of: OURS, beside: SYNAPSE, at_most }])
+    report.add(title, "ms per request", rows, &[Goal { of: OURS, beside: SYNAPSE, at_most }]);
 }
 
 /// A new photograph of 12 megapixels, and two thumbnails of it.
-async fn photograph(peers: &Peers) -> usize {
+async fn photograph(report: &mut Report, peers: &Peers) {
     let mut rows = Vec::new();
     for peer in [&peers.one, &peers.synapse] {
         let client = peer.client();
@@ -229,7 +254,7 @@ async fn photograph(peers: &Peers) -> usize {
         rows.push(Row { peer: peer.name, cpu: each[each.len() / 2], rest });
     }
     let goals = [Goal { of: OURS, beside: SYNAPSE, at_most: 1.0 / 12.0 }];
-    table::print("a new photograph of 12 MP with two thumbnails", "ms", &rows, &goals)
+    report.add("a new photograph of 12 MP with two thumbnails", "ms", rows, &goals);
 }
 
 /// Shapes with noise on them, each time others.

@@ -4,6 +4,7 @@
 use std::{env, process::ExitCode};
 
 use heliograph_tests::{Scale, faults, isolate};
+use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     isolate();
@@ -12,12 +13,25 @@ fn main() -> ExitCode {
     let scale = if is_short { Scale::short() } else { Scale::full() };
     names.drain(..usize::from(is_short));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.map(|runtime| runtime.block_on(faults(scale, &names))) {
+    match runtime.map(|runtime| runtime.block_on(unless_interrupted(faults(scale, &names)))) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("cannot start: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// As the first process of its process table, it would not notice by itself.
+async fn unless_interrupted(run: impl Future<Output = bool>) -> bool {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return false;
+    };
+    tokio::select! {
+        is_clean = run => is_clean,
+        _ = interrupt.recv() => false,
+        _ = terminate.recv() => false,
     }
 }

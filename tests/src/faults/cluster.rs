@@ -1,12 +1,13 @@
 //! The cluster: two instances of each role, and all that they stand on.
 
-use std::{fmt::Write, fs, net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path};
 
 use heliograph_blobs::testing::S3Server;
 use tempfile::TempDir;
 
 use super::{
     balancer::Balancer,
+    directory::Directory,
     gate::Gate,
     instance::{GRPC_PORT, Instance, Role},
     origin::RemoteServer,
@@ -18,6 +19,9 @@ use crate::{Client, Homeserver, Settings, eventually, free_port};
 /// Instances of each role.
 pub(super) const INSTANCES: usize = 2;
 const SERVER_NAME: &str = "media.test";
+/// As the names of a cluster change within seconds.
+const RESOLVE_EVERY: &str = "2s";
+const DRAIN_DELAY: &str = "1s";
 /// The first address of an instance.
 const FIRST: u8 = 10;
 /// Whose limits are not those of one user, since all clients are one.
@@ -41,7 +45,7 @@ pub(super) struct Cluster {
     pub(super) gate: Gate,
     pub(super) state: State,
     _homeserver: (Homeserver, Gate),
-    _names: Names,
+    _names: (Names, Directory),
     // Last, so that the folder goes after all who write there.
     pub(super) folder: TempDir,
 }
@@ -51,7 +55,6 @@ impl Cluster {
     pub(super) async fn start(state: StateKind, decides: bool) -> (Self, RemoteServer) {
         let folder = tempfile::Builder::new().prefix("heliograph-faults-").tempdir().unwrap();
         let hosts = folder.path().join("hosts");
-        fs::write(&hosts, hosts_file()).unwrap();
         let names = Names::bind(&hosts);
         let bucket = S3Server::start().await;
         if decides {
@@ -79,11 +82,20 @@ impl Cluster {
         for instance in &mut instances {
             instance.launch();
         }
+        let directory = Directory::start(hosts, &instances);
         let fronts: Vec<SocketAddr> =
             instances.iter().filter(|it| it.role == Role::Api).map(Instance::health).collect();
         let balancer = Balancer::start(&fronts).await;
-        let mut cluster =
-            Self { balancer, instances, bucket, gate, state, _homeserver: (homeserver, way), _names: names, folder };
+        let mut cluster = Self {
+            balancer,
+            instances,
+            bucket,
+            gate,
+            state,
+            _homeserver: (homeserver, way),
+            _names: (names, directory),
+            folder,
+        };
         for instance in &mut cluster.instances {
             instance.is_ready().await;
         }
@@ -132,32 +144,13 @@ fn number(role: Role, nth: usize) -> u8 {
     FIRST * (u8::try_from(place).unwrap() + 1) + u8::try_from(nth).unwrap()
 }
 
-/// What `/etc/hosts` says: each role is a name with the addresses of all its instances.
-fn hosts_file() -> String {
-    let mut text = "127.0.0.1 localhost\n".to_owned();
-    for role in Role::ALL {
-        for nth in 0..INSTANCES {
-            writeln!(text, "10.77.0.{} {}", number(role, nth), role.name()).unwrap();
-        }
-    }
-    text
-}
-
 fn instances(settings: &Settings, folder: &Path) -> Vec<Instance> {
     let places = Role::ALL.into_iter().flat_map(|role| (0..INSTANCES).map(move |nth| (role, nth)));
     let instance = |(role, nth)| {
-        let mut settings = settings.clone();
-        for called in [Role::Uploads, Role::Thumbnails, Role::Federation] {
-            settings.set("cluster", &format!("{}_url", called.name()), url_of(called, nth));
-        }
+        let settings = settings.clone();
         Instance::new(role, Pod::start(number(role, nth), folder), settings, folder)
     };
     places.map(instance).collect()
-}
-
-/// Where the `nth` caller finds a role.
-fn url_of(role: Role, nth: usize) -> String {
-    format!("http://10.77.0.{}:{GRPC_PORT}", number(role, nth))
 }
 
 fn settings(authority: &Path) -> Settings {
@@ -165,6 +158,10 @@ fn settings(authority: &Path) -> Settings {
     for limit in UNLIMITED {
         settings.set("limits", limit, "unlimited");
     }
+    for role in [Role::Uploads, Role::Thumbnails, Role::Federation] {
+        settings.set("cluster", &format!("{}_url", role.name()), format!("http://{}:{GRPC_PORT}", role.name()));
+    }
+    settings.set("cluster", "resolve_every", RESOLVE_EVERY).set("process", "drain_delay", DRAIN_DELAY);
     settings.set("uploads", "max_pending_per_user", 1_000_000).set("uploads", "sweep_interval", "2s");
     settings.set("federation", "ca_file", authority.to_str().unwrap());
     settings.set("federation", "allow_addresses", toml::Value::Array(vec!["10.77.0.0/24".into()]));

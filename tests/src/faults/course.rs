@@ -24,12 +24,14 @@ const MOMENT: Duration = Duration::from_millis(20);
 pub(super) struct Course<'a> {
     pub(super) scale: &'a Scale,
     pub(super) table: &'a mut Table,
+    /// Whether the run has to have had its load when this one ends.
+    pub(super) is_last: bool,
 }
 
 impl Course<'_> {
     /// Waits until there is something to lose. Nothing fails as long as there is no fault.
     pub(super) async fn warm_up(&mut self, clients: &Arc<Clients>) {
-        tokio::time::sleep(self.scale.calm.max(Duration::from_secs(2))).await;
+        tokio::time::sleep(self.scale.calm.max(Duration::from_secs(1))).await;
         if clients.tally.snapshot().all().failed() > 0 {
             self.table.problem(format!("without a fault: {}", clients.tally.take_answers()));
         }
@@ -38,8 +40,10 @@ impl Course<'_> {
     /// Takes a row from its beginning to its end; `act` makes and ends the fault.
     pub(super) async fn take(&mut self, row: &Row, verifier: &Verifier, mut act: impl AsyncFnMut(Phase)) {
         let clients = &verifier.clients;
-        act(Phase::Prepare).await;
-        self.wait_for_calm(clients, Instant::now()).await;
+        if row.fault.is_some_and(Fault::has_preparation) {
+            act(Phase::Prepare).await;
+            self.wait_for_calm(clients, Instant::now()).await;
+        }
         clients.tally.take_answers();
         let before = clients.tally.snapshot();
         act(Phase::Strike).await;
@@ -67,7 +71,7 @@ impl Course<'_> {
     /// Lets the clients work until so much was done as the run is to have had.
     pub(super) async fn go_on_until_enough(&self, clients: &Clients) {
         let is_enough = || {
-            let done = |kind| clients.tally.snapshot().of(kind).done;
+            let done = |kind| (self.table.total() + clients.tally.snapshot()).of(kind).done;
             done(Kind::Upload) >= self.scale.uploads && done(Kind::Download) >= self.scale.downloads
         };
         while !is_enough() {
@@ -88,6 +92,7 @@ impl Course<'_> {
             all.of(Kind::Download).done,
             verifier.fronts.len()
         );
+        self.table.add_to_total(all);
     }
 
     /// A table without a fault must not come from eyes that are closed. The last thing of all: it leaves damage.

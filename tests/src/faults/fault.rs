@@ -64,6 +64,11 @@ impl Fault {
         !matches!(self, Self::FlushState | Self::Rivals | Self::Rolling)
     }
 
+    /// Whether something is made ready for it.
+    pub(super) fn has_preparation(self) -> bool {
+        matches!(self, Self::Clock(..) | Self::ClockOfState(_))
+    }
+
     /// Takes the phase.
     pub(super) async fn act(self, phase: Phase, cluster: &mut Cluster, clients: &Arc<Clients>, scale: &Scale) {
         match phase {

@@ -31,8 +31,9 @@ pub(super) fn prepare_network() {
 pub(super) struct Names;
 
 impl Names {
-    /// From now on it is this file.
+    /// From now on it is this file, which is empty.
     pub(super) fn bind(file: &Path) -> Self {
+        fs::write(file, "").unwrap();
         system(&format!("mount --bind {} /etc/hosts", file.display()));
         Self
     }

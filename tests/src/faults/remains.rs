@@ -12,10 +12,10 @@ use serde_json::Value;
 use super::{content::Content, verify::Verifier};
 use crate::noise;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Waits until nothing is left but what records name; gives what is left after a minute. What was written by a clock
+/// Waits until nothing is left but what records name; gives what is left after some minutes. What was written by a clock
 /// that was fast does not count: its hour is not over.
 pub(super) async fn find_remains(verifier: &Verifier) -> Vec<String> {
     let content = Content::of(noise(100, rand::random()), false);

@@ -2,6 +2,7 @@
 //! back when another one has taken over. Both commit.
 
 use std::{
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -23,6 +24,9 @@ use crate::{Client, eventually, noise};
 
 const LENGTH: usize = 400_000;
 const ROUNDS: usize = 3;
+const PAUSE: Duration = Duration::from_secs(2);
+const MOMENT: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Lets them meet several times. Nobody else works meanwhile.
 pub(super) async fn meet(cluster: &mut Cluster, clients: &Arc<Clients>, scale: &Scale) {
@@ -49,15 +53,10 @@ async fn meet_once(cluster: &mut Cluster, clients: &Arc<Clients>, absence: Durat
     if absence.is_zero() {
         cluster.state.servers[0].tell("FLUSHALL").await;
     } else {
-        tokio::time::sleep(absence).await;
+        first.trickle(absence).await;
     }
-    let mut second = SlowUpload::begin(clients, &fronts[1], &id).await;
-    let other = 1 - owner;
-    eventually("another instance has taken over", async || {
-        let health = cluster.of(Role::Uploads).nth(other)?.health();
-        (uploads_at(health).await > 0).then_some(())
-    })
-    .await;
+    let other = cluster.of(Role::Uploads).nth(1 - owner).unwrap().health();
+    let mut second = SlowUpload::begin_where(clients, &fronts[1], &id, other).await;
     cluster.of(Role::Uploads).nth(owner).unwrap().process().signal("CONT");
     first.send_rest().await;
     second.send_rest().await;
@@ -76,13 +75,14 @@ async fn in_progress(cluster: &mut Cluster) -> Vec<u64> {
     counts
 }
 
-async fn uploads_at(health: std::net::SocketAddr) -> u64 {
+async fn uploads_at(health: SocketAddr) -> u64 {
     Client::unpooled(health, "").count("heliograph_uploads_in_progress", "").await
 }
 
 /// An upload of which half was sent.
 struct SlowUpload {
     content: Content,
+    sent: usize,
     pieces: mpsc::Sender<Result<Bytes, std::io::Error>>,
     answer: JoinHandle<Result<Bytes, End>>,
 }
@@ -96,12 +96,41 @@ impl SlowUpload {
         let request = request.body(Body::wrap_stream(ReceiverStream::new(body)));
         let answer = Handle::current().spawn(told(request));
         pieces.send(Ok(content.bytes.slice(..LENGTH / 2))).await.unwrap();
-        Self { content, pieces, answer }
+        Self { content, sent: LENGTH / 2, pieces, answer }
+    }
+
+    /// The same, as often as it takes until this instance has taken it: as long as others are asked, they do not answer.
+    async fn begin_where(clients: &Arc<Clients>, front: &Client, id: &str, owner: SocketAddr) -> Self {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let upload = Self::begin(clients, front, id).await;
+            while !upload.answer.is_finished() {
+                if uploads_at(owner).await > 0 {
+                    return upload;
+                }
+                assert!(Instant::now() < deadline, "no other instance takes over");
+                tokio::time::sleep(MOMENT).await;
+            }
+        }
+    }
+
+    /// Sends a byte now and then: who is silent is given up.
+    async fn trickle(&mut self, span: Duration) {
+        let until = Instant::now() + span;
+        while Instant::now() < until {
+            tokio::time::sleep(PAUSE).await;
+            self.send_up_to(self.sent + 1).await;
+        }
     }
 
     async fn send_rest(&mut self) {
+        self.send_up_to(LENGTH).await;
+    }
+
+    async fn send_up_to(&mut self, end: usize) {
         // Whoever has said no already reads no further.
-        let _ = self.pieces.send(Ok(self.content.bytes.slice(LENGTH / 2..))).await;
+        let _ = self.pieces.send(Ok(self.content.bytes.slice(self.sent..end))).await;
+        self.sent = end;
     }
 
     /// Whether it was acknowledged.

@@ -35,6 +35,7 @@ const MOST_SHOWN: usize = 10;
 #[derive(Debug, Default)]
 pub(super) struct Table {
     rows: Vec<Outcome>,
+    total: Snapshot,
     /// What is wrong with the run as a whole.
     problems: Vec<String>,
 }
@@ -49,6 +50,15 @@ impl Table {
             println!("    BROKEN {promise}");
         }
         self.rows.push(row);
+    }
+
+    /// What the clients of the rows so far have done, also between them.
+    pub(super) fn total(&self) -> Snapshot {
+        self.total
+    }
+
+    pub(super) fn add_to_total(&mut self, done: Snapshot) {
+        self.total = self.total + done;
     }
 
     pub(super) fn problem(&mut self, problem: String) {
@@ -74,6 +84,8 @@ impl fmt::Display for Table {
         for problem in &self.problems {
             writeln!(f, "{problem}")?;
         }
+        let done = |kind| self.total.of(kind).done;
+        writeln!(f, "{} uploads, {} downloads of media that are stored", done(Kind::Upload), done(Kind::Download))?;
         let verdict = if self.is_clean() { "every promise was kept" } else { "PROMISES WERE BROKEN" };
         write!(f, "{verdict}")
     }

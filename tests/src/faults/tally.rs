@@ -1,6 +1,12 @@
 //! How requests went, counted.
 
-use std::{collections::BTreeMap, fmt, ops::Sub, sync::Mutex, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::{Add, Sub},
+    sync::Mutex,
+    time::Instant,
+};
 
 /// What a client wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +81,17 @@ impl Snapshot {
 
     pub(super) fn all(&self) -> Counts {
         self.0.iter().fold(Counts::default(), |sum, counts| sum.plus(*counts))
+    }
+}
+
+impl Add for Snapshot {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        for (counts, other) in self.0.iter_mut().zip(other.0) {
+            *counts = counts.plus(other);
+        }
+        self
     }
 }
 

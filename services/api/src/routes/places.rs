@@ -1,4 +1,4 @@
-//! Which rows of the table a path belongs to, found segment by segment.
+//! Which rows of the table a path belongs to.
 //!
 //! actix' own router matches a regular expression per path, three times per request: that costs
 //! more than all else of a download from memory.
@@ -13,16 +13,16 @@ use crate::ApiConfig;
 /// The segment that may be empty: old clients end the path with a slash instead.
 const MAY_BE_EMPTY: &str = "file_name";
 
-/// All paths that are switched on.
-pub(crate) struct Places {
-    /// By the number of their segments; those of one number in the order of the table.
-    by_length: HashMap<usize, Vec<Rc<Place>>>,
-}
+/// All paths that are switched on, in the order of the table: what is asked for most is found first.
+pub(crate) struct Places(Vec<Rc<Place>>);
 
 /// One path, such as `/_matrix/media/v3/download/{server_name}/{media_id}`.
 pub(crate) struct Place {
     pub(super) pattern: Arc<str>,
-    segments: Vec<Segment>,
+    /// What stands before the first value.
+    beginning: String,
+    /// The segments after it.
+    rest: Vec<Segment>,
     /// One per method.
     pub(super) routes: Vec<&'static Route>,
 }
@@ -46,16 +46,12 @@ impl Places {
                 patterns[at].1.push(route);
             }
         }
-        let mut by_length: HashMap<usize, Vec<Rc<Place>>> = HashMap::new();
-        for place in patterns.into_iter().map(|(pattern, routes)| Place::new(&pattern, routes)) {
-            by_length.entry(place.segments.len()).or_default().push(Rc::new(place));
-        }
-        Self { by_length }
+        Self(patterns.into_iter().map(|(pattern, routes)| Rc::new(Place::new(&pattern, routes))).collect())
     }
 
-    /// The first one of the table that a path fits.
+    /// The first one that a path fits.
     pub(crate) fn find(&self, path: &str) -> Option<&Rc<Place>> {
-        self.by_length.get(&path.split('/').count())?.iter().find(|place| place.fits(path))
+        self.0.iter().find(|place| place.fits(path))
     }
 
     /// How a path is called in metrics and spans.
@@ -65,24 +61,43 @@ impl Places {
 
     #[cfg(test)]
     pub(super) fn all(&self) -> impl Iterator<Item = &Place> {
-        self.by_length.values().flatten().map(|place| &**place)
+        self.0.iter().map(|place| &**place)
     }
 }
 
 impl Place {
     fn new(pattern: &str, routes: Vec<&'static Route>) -> Self {
-        Self { pattern: pattern.into(), segments: pattern.split('/').map(Segment::new).collect(), routes }
+        let (beginning, rest) = pattern.split_at(pattern.find('{').unwrap_or(pattern.len()));
+        let rest = if rest.is_empty() { Vec::new() } else { rest.split('/').map(Segment::new).collect() };
+        Self { pattern: pattern.into(), beginning: beginning.to_owned(), rest, routes }
     }
 
     fn fits(&self, path: &str) -> bool {
-        path.split('/').zip(&self.segments).all(|(text, segment)| segment.fits(text))
+        let Some(rest) = path.strip_prefix(&self.beginning) else { return false };
+        if self.rest.is_empty() {
+            return rest.is_empty();
+        }
+        let mut texts = segments(rest);
+        self.rest.iter().all(|segment| texts.next().is_some_and(|text| segment.fits(text))) && texts.next().is_none()
     }
 
     /// What a path that fits has where the pattern has `{name}`.
     fn find_value<'a>(&self, name: &str, path: &'a str) -> Option<&'a str> {
         let is_it = |segment: &Segment| matches!(segment, Segment::Value(value) if value == name);
-        path.split('/').nth(self.segments.iter().position(is_it)?)
+        segments(path.strip_prefix(&self.beginning)?).nth(self.rest.iter().position(is_it)?)
     }
+}
+
+/// What stands between the slashes.
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    let mut left = Some(path);
+    std::iter::from_fn(move || {
+        let text = left?;
+        // Short texts: looking at each byte is faster than what is made for long ones.
+        let end = text.bytes().position(|byte| byte == b'/');
+        left = end.map(|end| &text[end + 1..]);
+        Some(end.map_or(text, |end| &text[..end]))
+    })
 }
 
 impl Segment {

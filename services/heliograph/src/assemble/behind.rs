@@ -33,5 +33,8 @@ pub(super) async fn start(
 
 /// Answers calls until shutdown.
 pub(super) fn serve_calls(life: &Life, calls: TcpListener, routes: Routes) {
-    life.serve("gRPC", serve_grpc(calls, routes, GrpcServerConfig::default(), life.leaving.clone(), life.shutdown.clone()));
+    life.serve(
+        "gRPC",
+        serve_grpc(calls, routes, GrpcServerConfig::default(), life.leaving.clone(), life.shutdown.clone()),
+    );
 }

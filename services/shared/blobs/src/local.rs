@@ -6,13 +6,14 @@
 //! `name#1` that a killed process leaves.
 
 mod fresh;
+mod reader;
 mod staged;
 mod writer;
 
 use std::{
     fmt,
     fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, Read},
     ops::Range,
     path::{Path as FsPath, PathBuf},
     time::Duration,
@@ -20,7 +21,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{TryStreamExt, stream};
+use futures_util::TryStreamExt;
 use heliograph_types::Timestamp;
 use object_store::{
     GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt, PutMode, PutPayload, local::LocalFileSystem, path::Path,
@@ -103,8 +104,7 @@ impl BlobStore for LocalStore {
             let source = format!("{size} bytes, more than the {most_bytes} expected here").into();
             return Err(BlobError::Failed { key: key.to_string(), source });
         }
-        let (_, content) = read_piece(key.clone(), file, size).await?;
-        Ok(content)
+        read_whole(key, file, size).await
     }
 
     async fn size_of(&self, key: &Key) -> Result<u64, BlobError> {
@@ -127,20 +127,8 @@ impl BlobStore for LocalStore {
     }
 
     async fn open(&self, key: &Key, range: Range<u64>) -> Result<BlobReader, BlobError> {
-        let (mut file, _) = self.open_whole(key).await?;
-        if range.start > 0 {
-            file.seek(SeekFrom::Start(range.start)).map_err(|error| translate_io(key.as_str(), error))?;
-        }
-        let most = self.read_chunk_size as u64;
-        let begin = (key.clone(), file, range.end.saturating_sub(range.start));
-        Ok(Box::pin(stream::try_unfold(begin, move |(key, file, left)| async move {
-            if left == 0 {
-                return Ok(None);
-            }
-            let (file, piece) = read_piece(key.clone(), file, left.min(most)).await?;
-            let left = left - piece.len() as u64;
-            Ok(Some((piece, (key, file, left))))
-        })))
+        let (file, _) = self.open_whole(key).await?;
+        Ok(Box::pin(reader::read(key.clone(), file, range, self.read_chunk_size)))
     }
 
     async fn open_file(&self, key: &Key) -> Result<Option<File>, BlobError> {
@@ -194,20 +182,15 @@ impl BlobStore for LocalStore {
     }
 }
 
-/// The next `length` bytes, fewer only if the file ends before.
-async fn read_piece(key: Key, mut file: File, length: u64) -> Result<(File, Bytes), BlobError> {
+/// All of a small file.
+async fn read_whole(key: &Key, mut file: File, size: u64) -> Result<Bytes, BlobError> {
     let read = tokio::task::spawn_blocking(move || {
-        let mut piece = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-        (&mut file).take(length).read_to_end(&mut piece)?;
-        Ok::<_, io::Error>((file, piece))
+        let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+        (&mut file).take(size).read_to_end(&mut content)?;
+        Ok::<_, io::Error>(content)
     });
-    let (file, piece) =
-        read.await.map_err(io::Error::other).flatten().map_err(|error| translate_io(key.as_str(), error))?;
-    if (piece.len() as u64) < length {
-        let source = "the file is shorter than it was when it was stored".into();
-        return Err(BlobError::Failed { key: key.to_string(), source });
-    }
-    Ok((file, piece.into()))
+    let content = read.await.map_err(io::Error::other).flatten().map_err(|error| translate_io(key.as_str(), error))?;
+    if (content.len() as u64) < size { Err(reader::too_short(key)) } else { Ok(content.into()) }
 }
 
 fn translate(key: &str, error: object_store::Error) -> BlobError {

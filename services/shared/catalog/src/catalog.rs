@@ -32,6 +32,8 @@ const LOAD_AGAIN: Duration = Duration::from_mins(1);
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// While waiting for content, look at the store this often in case a signal was lost.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// Of all objects that are read so many are asked for at once: each takes a bucket its time.
+const READ_AT_ONCE: usize = 16;
 
 /// Why the catalog could not answer.
 #[derive(Debug, thiserror::Error)]
@@ -290,13 +292,13 @@ impl Catalog {
         self.blobs.delete(&reserved_key(mxc)).await.map_err(CatalogError::Store)
     }
 
-    /// All reservations, for the sweep and for rebuilding indexes. Damaged ones are left out.
+    /// All reservations, for the sweep and for rebuilding indexes, in no order. Damaged ones are left out.
     pub fn all_reserved(&self) -> impl Stream<Item = Result<Reserved, CatalogError>> + Send + '_ {
         self.all_objects(&reserved_prefix())
     }
 
-    /// All records, those of deleted media too, for rebuilding what is derived from them.
-    /// Damaged ones are left out.
+    /// All records, those of deleted media too, for rebuilding what is derived from them,
+    /// in no order. Damaged ones are left out.
     pub fn all_records(&self) -> impl Stream<Item = Result<MediaRecord, CatalogError>> + Send + '_ {
         self.all_objects(&records_prefix())
     }
@@ -305,7 +307,7 @@ impl Catalog {
         &self,
         prefix: &Key,
     ) -> impl Stream<Item = Result<T, CatalogError>> + Send + use<'_, T> {
-        self.blobs.list(prefix).filter_map(move |entry| async move {
+        let found = self.blobs.list(prefix).map(move |entry| async move {
             let key = match entry {
                 Ok((key, _)) => key,
                 Err(error) => return Some(Err(CatalogError::Store(error))),
@@ -317,7 +319,8 @@ impl Catalog {
                 }
                 other => other.transpose(),
             }
-        })
+        });
+        found.buffer_unordered(READ_AT_ONCE).filter_map(std::future::ready)
     }
 
     /// Removes what a process has left of a record that was killed while it wrote it. If

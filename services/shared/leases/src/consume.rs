@@ -140,7 +140,7 @@ impl Shift {
     async fn run(mut self, shutdown: CancellationToken) {
         let (mut hold, mut report) = (every(HOLD_EVERY), every(REPORT_EVERY));
         loop {
-            let has_hands = self.held.len() < self.at_once;
+            let has_hands = self.free_hands() > 0;
             let event = tokio::select! {
                 () = shutdown.cancelled() => Event::Shutdown,
                 Some(ended) = self.jobs.join_next_with_id() => Event::Ended(ended),
@@ -161,6 +161,11 @@ impl Shift {
         self.finish_what_was_begun(hold).await;
     }
 
+    /// How many jobs may be begun; none beside one that may be our death.
+    fn free_hands(&self) -> usize {
+        if self.held.values().any(is_suspect) { 0 } else { self.at_once.saturating_sub(self.held.len()) }
+    }
+
     /// Takes what there is room for.
     async fn look(&mut self, shutdown: &CancellationToken) {
         if !self.ends.worker.has_room() {
@@ -168,11 +173,12 @@ impl Shift {
         }
         // First to listen, then to look: no word is missed in between.
         self.listen().await;
-        let most = self.at_once - self.held.len();
+        let most = self.free_hands();
         match self.ends.take(most).await {
             Ok(jobs) if shutdown.is_cancelled() => self.ends.give_back(&jobs).await,
-            Ok(jobs) => {
+            Ok(mut jobs) => {
                 self.pace.looked(jobs.len() == most);
+                self.ends.give_back(&beside_a_suspect(&mut jobs)).await;
                 for job in jobs {
                     self.begin(job);
                 }
@@ -227,6 +233,19 @@ impl Shift {
             }
         }
     }
+}
+
+/// Whether a job was begun before and did not end well: it may be what its consumer died of. It is
+/// begun alone, so that no other one loses its tries with it.
+const fn is_suspect(job: &Job) -> bool {
+    job.tries > 1
+}
+
+/// Leaves one suspect alone, if there is any, and gives the others.
+fn beside_a_suspect(jobs: &mut Vec<Job>) -> Vec<Job> {
+    let Some(place) = jobs.iter().position(is_suspect) else { return Vec::new() };
+    jobs.swap(0, place);
+    jobs.split_off(1)
 }
 
 /// When to look next.

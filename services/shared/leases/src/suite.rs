@@ -67,7 +67,7 @@ async fn over_a_cluster_all_is_the_same() {
 
 /// Makes one test of many that wait most of the time, and name themselves when they fail.
 macro_rules! run_together {
-    ($name:ident: $($test:ident::$behaviour:ident),+ $(,)?) => {
+    (fn $name:ident(): $($test:ident::$behaviour:ident),+ $(,)?) => {
         #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
         async fn $name() {
             bench::run_some_at_a_time(vec![$((stringify!($behaviour), Box::pin($test::$behaviour()))),+]).await;
@@ -76,7 +76,7 @@ macro_rules! run_together {
 }
 
 run_together! {
-    servers_that_come_and_go_cost_nothing_but_time:
+    fn servers_that_come_and_go_cost_nothing_but_time():
         sentinels::a_killed_master_is_replaced_and_comes_back_as_a_replica,
         sentinels::who_asked_nothing_during_a_failover_writes_to_the_new_master,
         sentinels::while_the_master_hangs_errors_come_soon_and_then_there_is_another,

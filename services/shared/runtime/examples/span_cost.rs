@@ -11,7 +11,7 @@ use heliograph_settings::{Setting, toml::Value};
 use tracing::{debug_span, field::Empty, info_span};
 
 /// What others make is no part of our traces.
-const OURS: &str = "heliograph_example";
+const OURS: &str = "heliograph::example";
 const SPANS: u32 = 1_000_000;
 
 #[tokio::main]

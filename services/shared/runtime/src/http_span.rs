@@ -85,7 +85,8 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-fn open_span(Endpoint { method, route, name, .. }: &Endpoint, request: &ServiceRequest) -> Span {
+fn open_span(endpoint: &Endpoint, request: &ServiceRequest) -> Span {
+    let Endpoint { method, route, name, media_id_at, server_name_at, .. } = endpoint;
     let route: &str = route;
     let span = info_span!(
         "request",
@@ -96,8 +97,8 @@ fn open_span(Endpoint { method, route, name, .. }: &Endpoint, request: &ServiceR
         http.response.status_code = Empty,
         otel.status_code = Empty,
         trace_id = Empty,
-        media_id = find_segment(route, request.path(), "{media_id}"),
-        origin = find_segment(route, request.path(), "{server_name}"),
+        media_id = find_segment(*media_id_at, request.path()),
+        origin = find_segment(*server_name_at, request.path()),
     );
     let caller = FromHeaders(request.headers());
     let is_near = request.peer_addr().is_some_and(|peer| is_near(peer.ip()));
@@ -105,13 +106,12 @@ fn open_span(Endpoint { method, route, name, .. }: &Endpoint, request: &ServiceR
     span
 }
 
-/// The segment of the path that stands where the route has `name`: what the client wrote, so
+/// The segment of the path at this place, if the route has an id there: what the client wrote, so
 /// it is not shown if it looks like no id. The router finds it only later.
-fn find_segment<'a>(route: &str, path: &'a str, name: &str) -> Option<&'a str> {
-    let position = route.split('/').position(|segment| segment == name)?;
-    let segment = path.split('/').nth(position)?;
-    let is_plain = segment.bytes().all(|byte| byte.is_ascii_graphic());
-    (is_plain && (1..=LONGEST_ID).contains(&segment.len())).then_some(segment)
+fn find_segment(place: Option<usize>, path: &str) -> Option<&str> {
+    let segment = path.as_bytes().split(|byte| *byte == b'/').nth(place?)?;
+    let is_plain = segment.iter().all(u8::is_ascii_graphic) && (1..=LONGEST_ID).contains(&segment.len());
+    is_plain.then(|| str::from_utf8(segment).ok()).flatten()
 }
 
 /// Whether this address is on our own machine or network.
@@ -201,13 +201,15 @@ mod tests {
     async fn the_ids_of_a_path_are_shown_if_they_look_like_ids() {
         let route = "/download/{server_name}/{media_id}/{file_name:[^/]*}";
         let long = format!("/download/a/{}/c", "x".repeat(256));
+        let Endpoint { media_id_at, server_name_at, .. } = Endpoint::new("GET", route.into());
 
-        assert_eq!(find_segment(route, "/download/a.example/id/c", "{media_id}"), Some("id"));
-        assert_eq!(find_segment(route, "/download/a.example/id/c", "{server_name}"), Some("a.example"));
+        assert_eq!(find_segment(media_id_at, "/download/a.example/id/c"), Some("id"));
+        assert_eq!(find_segment(server_name_at, "/download/a.example/id/c"), Some("a.example"));
         for path in ["/download/a//c", "/download/a", "/download/a/i d/c", "/download/a/\u{1b}/c", &long] {
-            assert_eq!(find_segment(route, path, "{media_id}"), None, "{path}");
+            assert_eq!(find_segment(media_id_at, path), None, "{path}");
         }
-        assert_eq!(find_segment("unmatched", "/a/b", "{media_id}"), None);
+        let unmatched = Endpoint::new("GET", "unmatched".into());
+        assert_eq!(find_segment(unmatched.media_id_at, "/a/b"), None);
     }
 
     #[actix_web::test]

@@ -100,6 +100,11 @@ impl Readiness {
         self.0.draining.store(true, Ordering::SeqCst);
     }
 
+    /// Whether this process is ending.
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::SeqCst)
+    }
+
     /// Asks all dependencies. Logs each that has failed or come back since the last time.
     pub async fn report(&self) -> Report {
         let mut last = self.0.last.lock().await;
@@ -112,7 +117,7 @@ impl Readiness {
             *last = Some((Instant::now(), report.clone()));
             report
         };
-        let draining = self.0.draining.load(Ordering::SeqCst);
+        let draining = self.is_draining();
         Report { ready: report.ready && !draining, draining, ..report }
     }
 

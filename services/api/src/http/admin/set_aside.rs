@@ -28,8 +28,9 @@ pub(crate) async fn handle(Call { front, request, .. }: Call<'_>, administrator:
     let after = query.find(&["from"]).map(parse).transpose()?;
     let limit = query.find_number(&["limit"], 1)?.unwrap_or(DEFAULT_LIMIT).min(MOST_LIMIT);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let jobs = front.state.jobs_aside(NEW_PICTURES, after.as_ref(), limit).await.map_err(unreachable)?;
-    let total = front.state.measure_queue(NEW_PICTURES).await.map_err(unreachable)?.aside;
+    let jobs =
+        front.state.jobs_aside(NEW_PICTURES, after.as_ref(), limit).await.map_err(|error| unreachable(&error))?;
+    let total = front.state.measure_queue(NEW_PICTURES).await.map_err(|error| unreachable(&error))?.aside;
     let mut body = json!({ "jobs": jobs.iter().map(describe).collect::<Vec<_>>(), "total": total });
     if let Some(last) = jobs.last().filter(|_| jobs.len() == limit) {
         body["next_token"] = last.id.to_string().into();
@@ -51,7 +52,7 @@ pub(crate) async fn handle_delete(Call { front, request, .. }: Call<'_>, adminis
 }
 
 async fn forget(front: &Front, id: Option<&JobId>) -> Outcome {
-    let deleted = front.state.forget_aside(NEW_PICTURES, id).await.map_err(unreachable)?;
+    let deleted = front.state.forget_aside(NEW_PICTURES, id).await.map_err(|error| unreachable(&error))?;
     Ok(HttpResponse::Ok().json(json!({ "deleted": deleted })))
 }
 
@@ -78,6 +79,6 @@ fn describe(job: &JobAside) -> Value {
     })
 }
 
-fn unreachable(error: StateError) -> ApiError {
+fn unreachable(error: &StateError) -> ApiError {
     Failure::unavailable(error.to_string()).into()
 }

@@ -1,6 +1,6 @@
 //! What is counted and traced of a folder.
 
-use std::sync::Mutex;
+use std::{fmt::Write, sync::Mutex};
 
 use futures_util::TryStreamExt;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -18,7 +18,7 @@ struct Words(String);
 
 impl Visit for Words {
     fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-        self.0 += &format!(" {field}={value:?}");
+        write!(self.0, " {field}={value:?}").unwrap();
     }
 }
 

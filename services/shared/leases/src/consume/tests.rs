@@ -11,6 +11,7 @@ use std::{
 use heliograph_types::{Clock, Timestamp};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
+    sync::Notify,
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -35,6 +36,7 @@ struct Noting {
     done: Mutex<Vec<String>>,
     begun: AtomicUsize,
     has_no_room: AtomicBool,
+    deadly: Notify,
 }
 
 #[async_trait]
@@ -48,6 +50,10 @@ impl Worker for Noting {
         match task.split(' ').next() {
             Some("poison") => return Worked::Failed(format!("{task} cannot be done")),
             Some("panic") => panic!("on purpose"),
+            Some("deadly") => {
+                self.deadly.notify_one();
+                std::future::pending::<()>().await;
+            }
             Some("long") => sleep(Duration::from_mins(2)).await,
             _ => sleep(Duration::from_millis(50)).await,
         }
@@ -223,6 +229,28 @@ async fn a_job_that_is_every_consumers_death_is_set_aside() {
     assert_eq!(scene.worker.begun(), 3);
     let reason = "it was begun 3 times, and each time its worker was not heard of any more".to_owned();
     assert_eq!(scene.aside().await, [("long".to_owned(), reason, 4)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lies_beside_a_deadly_job_is_done() {
+    let scene = Scene::new();
+    for task in ["a", "deadly", "b", "c"] {
+        scene.add(task).await;
+    }
+
+    loop {
+        let consumer = scene.consumer(4);
+        tokio::select! {
+            () = scene.worker.deadly.notified() => consumer.abort(),
+            () = scene.until_empty() => break,
+        }
+    }
+
+    let mut done = scene.worker.done();
+    done.sort();
+    assert_eq!(done, ["a", "b", "c"]);
+    let aside: Vec<String> = scene.aside().await.into_iter().map(|(task, ..)| task).collect();
+    assert_eq!(aside, ["deadly"]);
 }
 
 #[tokio::test(start_paused = true)]

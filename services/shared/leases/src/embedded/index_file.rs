@@ -24,6 +24,9 @@ use crate::{StateError, measure::measured};
 /// Memory for pages of the file.
 const PAGE_CACHE_BYTES: usize = 32 << 20;
 
+/// While it is checked, when each page is needed once.
+const CHECKING_CACHE_BYTES: usize = 1 << 20;
+
 /// How much a crash may cost. What lasts can be rebuilt from the bucket, so a write does not
 /// wait for the disk unless the last that did is this long ago; a clean close saves the rest.
 const SAVED_EVERY: Duration = Duration::from_secs(5);
@@ -263,8 +266,12 @@ impl<E: Into<redb::Error>> From<E> for Refusal {
 }
 
 fn builder() -> Builder {
+    caching(PAGE_CACHE_BYTES)
+}
+
+fn caching(bytes: usize) -> Builder {
     let mut builder = Builder::new();
-    builder.set_cache_size(PAGE_CACHE_BYTES);
+    builder.set_cache_size(bytes);
     builder
 }
 
@@ -274,13 +281,19 @@ fn open_database(path: &Path) -> Result<Database, Refusal> {
     }
     // redb panics on some kinds of damage; nothing of ours is left half done by that.
     catch_unwind(AssertUnwindSafe(|| {
-        let mut database = builder().create(path)?;
-        if !database.check_integrity()? {
-            tracing::info!(file = %path.display(), "the index file was repaired");
-        }
-        with_tables(database)
+        check(path)?;
+        with_tables(builder().create(path)?)
     }))
     .unwrap_or_else(|_| Err(Refusal::Damaged("reading it panicked".to_owned())))
+}
+
+/// Reads the whole file once. What that leaves in memory goes with it.
+fn check(path: &Path) -> Result<(), Refusal> {
+    let mut database = caching(CHECKING_CACHE_BYTES).create(path)?;
+    if !database.check_integrity()? {
+        tracing::info!(file = %path.display(), "the index file was repaired");
+    }
+    Ok(())
 }
 
 /// Makes the tables, so that reading need not ask whether they are there.

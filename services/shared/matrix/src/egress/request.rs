@@ -128,7 +128,7 @@ impl Request {
         }
         let span = http_request(self.inner.method(), self.inner.uri().host());
         let answer = self.pool.request(self.inner).instrument(span.clone()).await;
-        answered(&span, answer.as_ref().map(|answer| answer.status()));
+        answered(&span, answer.as_ref().map(http::Response::status));
         let response = answer.map_err(|error| read_error(&error))?;
         let is_readable = match Coding::of(response.headers()) {
             Coding::Plain => true,

@@ -11,16 +11,29 @@ pub(super) struct Endpoint {
     pub(super) route: Arc<str>,
     /// Both, as traces name it.
     pub(super) name: String,
+    /// Which segment of the path is `{media_id}`.
+    pub(super) media_id_at: Option<usize>,
+    /// And which is `{server_name}`.
+    pub(super) server_name_at: Option<usize>,
     seconds: Histogram,
     /// A few: a list is searched as fast as a map.
     answers: RefCell<Vec<(StatusCode, Counter)>>,
 }
 
 impl Endpoint {
-    fn new(method: &'static str, route: Arc<str>) -> Self {
+    pub(super) fn new(method: &'static str, route: Arc<str>) -> Self {
         let labels = [("method", SharedString::const_str(method)), ("route", Arc::clone(&route).into())];
         let seconds = metrics::histogram!("heliograph_http_request_seconds", &labels);
-        Self { method, name: format!("{method} {route}"), route, seconds, answers: RefCell::default() }
+        let place_of = |name: &str| route.split('/').position(|segment| segment == name);
+        Self {
+            method,
+            name: format!("{method} {route}"),
+            media_id_at: place_of("{media_id}"),
+            server_name_at: place_of("{server_name}"),
+            route,
+            seconds,
+            answers: RefCell::default(),
+        }
     }
 
     /// A request was answered.
@@ -43,7 +56,10 @@ impl Endpoint {
 
 /// All that have been asked. There are as many as routes have methods.
 #[derive(Default)]
-pub(super) struct Endpoints(RefCell<HashMap<(&'static str, Arc<str>), Rc<Endpoint>>>);
+pub(super) struct Endpoints(RefCell<HashMap<Name, Rc<Endpoint>>>);
+
+/// Method and route.
+type Name = (&'static str, Arc<str>);
 
 impl fmt::Debug for Endpoints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,11 +5,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use heliograph_blobs::{BlobStore, Key, LocalStore, StorageConfig};
-use heliograph_catalog::{Catalog, MediaRecord, Reserved, record_key, thumbnail_key};
+use heliograph_catalog::{Catalog, MediaRecord, thumbnail_key};
 use heliograph_leases::{EmbeddedState, State};
 use heliograph_matrix::{
-    AuthError, DevelopmentHomeservers, FederationConfig, KeyId, Presented, Refusal, Requester, ServerLists, SigningKey,
-    TokenChecker,
+    AuthError, DevelopmentHomeservers, KeyId, Presented, Refusal, Requester, ServerLists, SigningKey, TokenChecker,
 };
 use heliograph_proto::{
     Begin, Block, Commit, Complete, Describe, Description, FederationService, Fetch, FetchThumbnail, FindKey, FoundKey,
@@ -18,7 +17,7 @@ use heliograph_proto::{
 };
 use heliograph_runtime::{Health, Metrics, Readiness};
 use heliograph_types::{
-    Clock, ContentType, Failure, ServerName, Sizes, SystemClock, ThumbnailFormat, ThumbnailVariant, Timestamp, UserId,
+    Clock, ContentType, Failure, ManualClock, ServerName, Sizes, SystemClock, ThumbnailVariant, Timestamp, UserId,
 };
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -30,27 +29,27 @@ use crate::{
     server::{Front, build_front},
 };
 
-const BLOB: &str = "blobs/a-blob";
+pub(crate) const BLOB: &str = "blobs/a-blob";
 
 /// The key of every remote server.
-pub(super) fn remote_key() -> SigningKey {
+pub(crate) fn remote_key() -> SigningKey {
     SigningKey::new("ed25519:1".parse::<KeyId>().unwrap(), [7; 32])
 }
 
-pub(super) struct House {
+pub(crate) struct House {
     _folder: TempDir,
-    catalog: Arc<Catalog>,
-    pub(super) deps: Deps,
-    pub(super) config: ApiConfig,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) deps: Deps,
+    pub(crate) config: ApiConfig,
 }
 
 impl House {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
     /// A house of `ours.example` with the medium `here`.
-    pub(super) async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let blobs: Arc<dyn BlobStore> = Arc::new(LocalStore::open(folder.path(), &StorageConfig::default()).unwrap());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -96,36 +95,27 @@ impl House {
         house
     }
 
-    /// The same with a fetcher that fails so.
-    pub(super) fn failing(mut self, failure: Failure) -> Self {
-        self.deps.federation = Arc::new(Others { failure: Some(failure) });
+    /// The same with tokens that these know, at a time that stands still.
+    pub(crate) fn knowing(mut self, tokens: Arc<dyn TokenChecker>) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(SystemClock.now()));
+        let (blobs, state) = (Arc::clone(&self.deps.blobs), State::clone(&self.deps.state));
+        self.catalog = Arc::new(Catalog::new(blobs, state, Arc::clone(&clock)));
+        self.deps.catalog = Arc::clone(&self.catalog);
+        self.deps.clock = clock;
+        self.deps.tokens = tokens;
         self
     }
 
-    /// The same with thumbnails in these formats, the best first.
-    pub(super) fn offering(mut self, formats: &[ThumbnailFormat]) -> Self {
-        self.deps.formats = formats.to_vec();
-        self
+    /// What its health endpoints show.
+    pub(crate) fn health(&self) -> Health {
+        self.deps.health.clone()
     }
 
-    /// The same with these sizes.
-    pub(super) fn sized(mut self, sizes: Sizes) -> Self {
-        self.deps.sizes = sizes;
-        self
-    }
-
-    /// The same with servers that are blocked.
-    pub(super) fn blocking(mut self, pattern: &str) -> Self {
-        let blocked_servers = vec![pattern.to_owned()];
-        self.deps.servers = ServerLists::new(&FederationConfig { blocked_servers, ..FederationConfig::default() });
-        self
-    }
-
-    pub(super) fn front(&self) -> Arc<Front> {
+    pub(crate) fn front(&self) -> Arc<Front> {
         Arc::new(build_front(self.config.clone(), self.deps.clone()).unwrap())
     }
 
-    pub(super) async fn record(&self, mxc: &str, uploader: Option<&str>) {
+    pub(crate) async fn record(&self, mxc: &str, uploader: Option<&str>) {
         let record = MediaRecord {
             schema: MediaRecord::SCHEMA,
             mxc: mxc.parse().unwrap(),
@@ -146,26 +136,10 @@ impl House {
         self.catalog.create(&record).await.unwrap();
     }
 
-    /// Has a medium of which everybody remembers the record removed elsewhere, and its bytes with it.
-    pub(super) async fn evict_unseen(&self, mxc: &str) {
-        let mxc = mxc.parse().unwrap();
-        self.catalog.find(&mxc).await.unwrap().unwrap();
-        for key in [record_key(&mxc), Key::new(BLOB).unwrap()] {
-            self.deps.blobs.delete(&key).await.unwrap();
-        }
-        self.catalog.find(&mxc).await.unwrap().expect("it is remembered");
-    }
-
     /// Stores something like a picture as a thumbnail that was made before; it ends with what it is.
-    pub(super) async fn thumbnail(&self, mxc: &str, variant: ThumbnailVariant) {
+    pub(crate) async fn thumbnail(&self, mxc: &str, variant: ThumbnailVariant) {
         let png = [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".as_slice(), variant.to_string().as_bytes()].concat();
         self.deps.blobs.put(&thumbnail_key(&mxc.parse().unwrap(), variant), png.into()).await.unwrap();
-    }
-
-    pub(super) async fn reserve(&self, mxc: &str) {
-        let uploader = "@alice:ours.example".parse().unwrap();
-        let unused_expires_at = SystemClock.now() + Duration::from_hours(1);
-        self.catalog.reserve(&Reserved { mxc: mxc.parse().unwrap(), uploader, unused_expires_at }).await.unwrap();
     }
 }
 
@@ -194,8 +168,8 @@ impl TokenChecker for Tokens {
 }
 
 /// The other roles. None of these tests gets as far as to upload or to render.
-struct Others {
-    failure: Option<Failure>,
+pub(crate) struct Others {
+    pub(crate) failure: Option<Failure>,
 }
 
 impl Others {
