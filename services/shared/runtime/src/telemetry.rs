@@ -146,6 +146,8 @@ impl Telemetry {
             .with_threads(false)
             // How long each was at work, and how long it waited: measured at each poll.
             .with_tracked_inactivity(false)
+            // Whoever passes a trace on asks the span for it; the rest asks whether it is sampled.
+            .with_context_activation(config.otlp_endpoint.is_some())
             .with_filter(traced(config.otlp_endpoint.is_some()));
         tracing_subscriber::registry().with(build_logs(config)).with(traces).try_init()?;
         Ok(Self { provider })
@@ -162,7 +164,9 @@ impl Telemetry {
 }
 
 fn build_provider(config: &TelemetryConfig, service_name: &'static str) -> Result<SdkTracerProvider, TelemetryError> {
-    let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample_ratio.0)));
+    // Without a collector a trace is nothing but its id, unless its caller wants more of it.
+    let ratio = if config.otlp_endpoint.is_some() { config.sample_ratio.0 } else { 0.0 };
+    let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio)));
     let builder = SdkTracerProvider::builder().with_sampler(sampler).with_resource(resource(service_name));
     let Some(endpoint) = &config.otlp_endpoint else { return Ok(builder.build()) };
     let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint.as_str()).build()?;
