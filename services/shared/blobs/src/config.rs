@@ -56,8 +56,9 @@ heliograph_settings::settings! {
         /// keys, such as `s3://bucket/media`. Without it, the folder `media` below the data
         /// folder. Processes that share a bucket must share `state.redis_url` too.
         pub url: Option<StoreUrl> = None,
-        /// How much is read from a folder at once while a file is sent. Larger pieces are no
-        /// faster, and a client that takes them slowly holds up to two in memory.
+        /// How much is read from a folder at once while a file is sent, and eight times as much
+        /// for a client that takes a gigabit per second. One that is slow holds up to two such
+        /// pieces in memory.
         pub read_chunk_size: ByteSize = ByteSize::kib(32),
         /// How much of an upload is collected before it is written to a folder. Each upload in
         /// progress holds up to two such pieces in memory.

@@ -4,13 +4,14 @@
 //! bytes. What it has not is read on a thread that may wait.
 
 mod buffers;
+mod pace;
 
-use std::{fs::File, io, num::NonZeroU64, ops::Range, os::unix::fs::FileExt, sync::Arc};
+use std::{fs::File, io, num::NonZeroU64, ops::Range, os::unix::fs::FileExt, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 
-use self::buffers::Buffer;
+use self::{buffers::Buffer, pace::Pace};
 use super::translate_io;
 use crate::{BlobError, Key};
 
@@ -22,23 +23,25 @@ struct Place {
     key: Key,
     file: Arc<File>,
     left: Range<u64>,
+    pace: Pace,
 }
 
-/// The bytes of `range`, in pieces of `most_bytes`. It is an error if the file ends before.
+/// The bytes of `range`, in pieces of `small_bytes`, and larger ones for who is fast. It is an error if the file ends before.
 pub(super) fn read(
     key: Key,
     file: File,
     range: Range<u64>,
-    most_bytes: usize,
+    small_bytes: usize,
 ) -> impl Stream<Item = Result<Bytes, BlobError>> + Send {
-    let place = Place { key, file: Arc::new(file), left: range };
+    let place = Place { key, file: Arc::new(file), left: range, pace: Pace::new(small_bytes, Instant::now()) };
     stream::try_unfold(place, move |mut place| async move {
         if place.left.is_empty() {
             return Ok(None);
         }
         let left = usize::try_from(place.left.end - place.left.start).unwrap_or(usize::MAX);
-        let piece = read_piece(&place.key, &place.file, place.left.start, left.min(most_bytes)).await?;
+        let piece = read_piece(&place.key, &place.file, place.left.start, left.min(place.pace.piece_bytes())).await?;
         place.left.start += piece.len() as u64;
+        place.pace.take(piece.len() as u64, Instant::now);
         Ok(Some((piece, place)))
     })
 }
