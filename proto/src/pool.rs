@@ -27,7 +27,7 @@ use tokio::{
     net::TcpStream,
     runtime::Handle,
     sync::{Mutex as AsyncMutex, Notify},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -63,9 +63,11 @@ struct Inner {
     wants_names: Notify,
 }
 
+/// The last look at the names.
 #[derive(Default)]
 struct LookedUp {
-    at: Option<Instant>,
+    /// When it began, and when it ended.
+    at: Option<(Instant, Instant)>,
     has_failed: bool,
 }
 
@@ -157,10 +159,27 @@ impl Pool {
     /// Looks at the names, unless that was done just now. Without an answer all stays as it is.
     async fn look_up(&self) {
         let mut looked_up = self.0.looked_up.lock().await;
-        if looked_up.at.is_some_and(|at| at.elapsed() < LEAST_PAUSE) {
-            return;
+        if looked_up.at.is_none_or(|(_, ended)| ended.elapsed() >= LEAST_PAUSE) {
+            self.look(&mut looked_up).await;
         }
-        let role = self.0.role;
+    }
+
+    /// Looks at the names not before now: an instance may have been listed since the last look. Of
+    /// those who come at once, one looks for all.
+    async fn look_up_anew(&self) {
+        let now = Instant::now();
+        let mut looked_up = self.0.looked_up.lock().await;
+        if let Some((began, ended)) = looked_up.at {
+            if began >= now {
+                return;
+            }
+            sleep_until(ended + LEAST_PAUSE).await;
+        }
+        self.look(&mut looked_up).await;
+    }
+
+    async fn look(&self, looked_up: &mut LookedUp) {
+        let (role, began) = (self.0.role, Instant::now());
         let found = find_instances(&self.0.urls, &*self.0.names).await;
         let has_failed = found.is_err();
         match found {
@@ -172,7 +191,7 @@ impl Pool {
                 }
             }
         }
-        *looked_up = LookedUp { at: Some(Instant::now()), has_failed };
+        *looked_up = LookedUp { at: Some((began, Instant::now())), has_failed };
     }
 
     /// Those that are still there keep their connection and their standing. A connection to one

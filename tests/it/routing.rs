@@ -170,6 +170,7 @@ async fn of_an_instance_that_is_killed_no_more_is_lost_than_what_it_had_begun_fo
     let firsts = deployment.health_addresses();
     for role in ["uploads", "thumbnails", "federation"] {
         deployment.start_beside(role, "127.0.0.2").await;
+        until_listed(&deployment, role, 2).await;
     }
     let load = Load::start(&deployment);
     until_called(&firsts[..2]).await;

@@ -23,19 +23,24 @@ use crate::{
     wire::thumbnail::{DescribeRequest, thumbnail_service_client::ThumbnailServiceClient},
 };
 
-/// A name whose addresses the test decides.
+/// A name whose addresses the test decides, and how often it was looked up.
 #[derive(Debug, Default)]
-struct Listed(Mutex<Option<Vec<SocketAddr>>>);
+struct Listed(Mutex<Option<Vec<SocketAddr>>>, AtomicUsize);
 
 impl Listed {
     fn set(&self, instances: &[&Instance]) {
         *self.0.lock().unwrap() = Some(instances.iter().map(|instance| instance.address).collect());
+    }
+
+    fn asked(&self) -> usize {
+        self.1.load(Ordering::SeqCst)
     }
 }
 
 #[async_trait]
 impl Names for Listed {
     async fn find(&self, _: &str, _: u16) -> std::io::Result<Vec<SocketAddr>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
         self.0.lock().unwrap().clone().ok_or_else(|| std::io::Error::other("the nameserver is gone"))
     }
 }
@@ -250,12 +255,29 @@ async fn when_all_that_are_known_are_gone_the_name_is_asked_before_a_call_fails(
     let [mut a, b] = [Instance::start(), Instance::start()];
     let (pool, names) = pool_of(&[&a]);
     homes(&pool, 1).await;
-    sleep(LEAST_PAUSE).await;
 
+    // Even if it was asked just now.
+    pool.look_up().await;
     a.kill();
     names.set(&[&b]);
 
     assert_eq!(homes(&pool, 1).await, [b.name()]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_calls_that_have_no_instance_left_one_asks_the_name_for_all() {
+    let [mut a, b] = [Instance::start(), Instance::start()];
+    let (pool, names) = pool_of(&[&a]);
+    homes(&pool, 1).await;
+    let asked = names.asked();
+
+    a.kill();
+    names.set(&[&b]);
+    let calls = futures_util::future::join_all((0..50).map(|number| render(&pool, number))).await;
+
+    assert!(calls.into_iter().all(|call| call.unwrap().image == b.name()));
+    let asked = names.asked() - asked;
+    assert!(asked <= 3, "{asked} of 50 have asked");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -313,7 +335,7 @@ async fn who_says_that_it_ends_gets_no_more_calls_while_there_are_others() {
 async fn what_may_have_begun_is_repeated_only_if_it_may_be() {
     let (breaks, broken) = refuse_in_the_middle().await;
     let good = Instance::start();
-    let names = Arc::new(Listed(Mutex::new(Some(vec![breaks, good.address]))));
+    let names = Arc::new(Listed(Mutex::new(Some(vec![breaks, good.address])), AtomicUsize::default()));
     let url = "http://thumbnails.test:8100".parse().unwrap();
     let pool = Pool::with_names("thumbnails", vec![url], Duration::from_secs(30), names);
     let key = (0..1000)

@@ -80,7 +80,7 @@ impl<'a> Tour<'a> {
         if next.is_none() && self.refusal.is_none() && !self.has_looked_up {
             self.has_looked_up = true;
             // A name server that is silent costs the call no more than its time.
-            let _ = timeout_at(self.deadline, self.pool.look_up()).await;
+            let _ = timeout_at(self.deadline, self.pool.look_up_anew()).await;
             next = self.pool.pick(self.route.key, &self.tried);
             if next.is_none() {
                 self.tried.clear();
