@@ -57,19 +57,14 @@ async fn pending(redis: &Redis) -> u32 {
     summary.lines().nth(1).and_then(|count| count.trim_start_matches(':').parse().ok()).unwrap_or(0)
 }
 
-/// Stops a thumbnailer that has taken a picture, with that in its hands.
-async fn stop_at_work(thumbnailer: &Process, redis: &Redis) {
+/// Lets a thumbnailer that is stopped go on until it has a picture in its hands, and stops it with that.
+async fn go_on_until_at_work(thumbnailer: &Process, redis: &Redis) {
     eventually("it works on a picture", async || {
-        if pending(redis).await == 0 {
-            return None;
-        }
+        thumbnailer.signal("CONT");
+        eventually("it has taken a picture", async || (pending(redis).await > 0).then_some(())).await;
         thumbnailer.signal("STOP");
-        // It may have ended that one meanwhile.
-        let is_at_work = pending(redis).await > 0;
-        if !is_at_work {
-            thumbnailer.signal("CONT");
-        }
-        is_at_work.then_some(())
+        // It may have ended that one meanwhile; and what it said last may be heard after our first question.
+        (pending(redis).await > 0 && pending(redis).await > 0).then_some(())
     })
     .await;
 }
@@ -84,12 +79,14 @@ async fn start_second(deployment: &mut Deployment) -> SocketAddr {
 async fn new_pictures_outlive_a_thumbnailer_that_is_killed_among_them() {
     let mut deployment = premade().start().await;
     let (first, second) = (deployment.health_addresses()[1], start_second(&mut deployment).await);
-    // So that all that is taken is in the hands of the first one.
-    deployment.process(second).signal("STOP");
+    // However fast they are, the first one has some left to do.
+    for thumbnailer in [first, second] {
+        deployment.process(thumbnailer).signal("STOP");
+    }
     let ids = upload(&deployment, 40).await;
     let redis = deployment.redis.take().unwrap();
 
-    stop_at_work(deployment.process(first), &redis).await;
+    go_on_until_at_work(deployment.process(first), &redis).await;
     deployment.process(first).kill();
     deployment.process(second).signal("CONT");
     all_made(&deployment, &ids).await;
@@ -109,13 +106,18 @@ async fn two_thumbnailers_share_new_pictures_and_a_forgotten_queue_costs_only_wh
     let mut deployment = premade().start().await;
     let first = deployment.health_addresses()[1];
     let second = start_second(&mut deployment).await;
+    let both = [first, second];
 
-    all_made(&deployment, &upload(&deployment, 20).await).await;
+    // However fast one is, there is something for both.
+    both.iter().for_each(|thumbnailer| deployment.process(*thumbnailer).signal("STOP"));
+    let shared = upload(&deployment, 20).await;
+    both.iter().for_each(|thumbnailer| deployment.process(*thumbnailer).signal("CONT"));
+    all_made(&deployment, &shared).await;
     let forgotten = upload(&deployment, 5).await;
     deployment.redis.as_ref().unwrap().flush().await;
     all_made(&deployment, &upload(&deployment, 20).await).await;
 
-    for address in [first, second] {
+    for address in both {
         let client = Client::plain(address, "");
         assert!(client.count("heliograph_queue_jobs_total", r#"result="done""#).await > 0);
         assert_eq!(client.count("heliograph_queue_taken_over_total", r#"queue="thumbnails""#).await, 0);

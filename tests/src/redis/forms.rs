@@ -12,14 +12,18 @@ use crate::{Authority, Setup, eventually, free_port};
 
 const PASSWORD: &str = "a-password";
 
+/// How long a server may be silent, in ms, before others take it for lost: for ever, since on a busy
+/// machine any may be silent for a while; and once one is lost indeed.
+const PATIENT: &str = "600000";
+const IMPATIENT: &str = "1000";
+
 /// A Redis of some form, and how Heliograph is told of it.
 #[derive(Debug)]
 pub struct RedisServers {
     /// Those that hold keys and run. The first is a master; the last is its replica, if there is
     /// more than one.
     servers: Vec<Redis>,
-    // They go with it.
-    _sentinels: Vec<Redis>,
+    sentinels: Vec<Redis>,
     url: String,
     settings: Vec<(&'static str, String)>,
     // Last, so that it goes after all who write there.
@@ -43,14 +47,14 @@ impl RedisServers {
         fs::write(&password, format!("{PASSWORD}\n")).unwrap();
         Self {
             servers: vec![server],
-            _sentinels: Vec::new(),
+            sentinels: Vec::new(),
             url: format!("rediss://127.0.0.1:{port}/0"),
             settings: vec![("redis_ca_file", ca), ("redis_password_file", text(&password))],
             _folder: folder,
         }
     }
 
-    /// A master, its replica, and three sentinels that wait for a second.
+    /// A master, its replica, and three sentinels.
     pub async fn behind_sentinels() -> Self {
         let folder = new_folder();
         let master = start(folder.path(), "master", &[]).await;
@@ -63,7 +67,7 @@ impl RedisServers {
             fs::create_dir(&own).unwrap();
             let lines = format!(
                 "sentinel monitor main 127.0.0.1 {port} 2\nsentinel auth-pass main {PASSWORD}\n\
-                 sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 3000\n"
+                 sentinel down-after-milliseconds main {PATIENT}\nsentinel failover-timeout main 3000\n"
             );
             fs::write(own.join("sentinel.conf"), lines).unwrap();
             sentinels.push(Redis::start_with(&own, name, None, &["sentinel.conf", "--sentinel"]).await);
@@ -78,10 +82,10 @@ impl RedisServers {
         }
         let hosts: Vec<String> = sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port)).collect();
         let url = format!("redis+sentinel://:{PASSWORD}@{}/main/0", hosts.join(","));
-        Self { servers: vec![master, replica], _sentinels: sentinels, url, settings: Vec::new(), _folder: folder }
+        Self { servers: vec![master, replica], sentinels, url, settings: Vec::new(), _folder: folder }
     }
 
-    /// Three masters that wait for a second, and a replica of the first.
+    /// Three masters, and a replica of the first.
     pub async fn as_cluster() -> Self {
         let folder = new_folder();
         let (mut servers, mut buses) = (Vec::new(), Vec::new());
@@ -90,7 +94,7 @@ impl RedisServers {
             fs::create_dir(&own).unwrap();
             let bus = free_port();
             let port = bus.to_string();
-            let more = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &port];
+            let more = ["--cluster-enabled", "yes", "--cluster-node-timeout", PATIENT, "--cluster-port", &port];
             let sooner = ["--cluster-replica-validity-factor", "0", "--cluster-require-full-coverage", "no"];
             servers.push(start(&own, name, &[&more[..], &sooner[..]].concat()).await);
             buses.push(bus);
@@ -115,7 +119,7 @@ impl RedisServers {
         all_say(&servers, "CLUSTER NODES", |nodes| nodes.contains("slave")).await;
         all_say(&servers, "CLUSTER INFO", |facts| facts.contains("cluster_state:ok")).await;
         let url = format!("redis+cluster://:{PASSWORD}@127.0.0.1:{},127.0.0.1:{}", servers[1].port, servers[2].port);
-        Self { servers, _sentinels: Vec::new(), url, settings: Vec::new(), _folder: folder }
+        Self { servers, sentinels: Vec::new(), url, settings: Vec::new(), _folder: folder }
     }
 
     /// A deployment that uses it.
@@ -128,6 +132,14 @@ impl RedisServers {
     pub async fn fail_over(&mut self) {
         // Dropped, and so killed.
         drop(self.servers.remove(0));
+        let (watchers, order) = if self.sentinels.is_empty() {
+            (&self.servers, "CONFIG SET cluster-node-timeout")
+        } else {
+            (&self.sentinels, "SENTINEL SET main down-after-milliseconds")
+        };
+        for watcher in watchers {
+            assert_eq!(watcher.tell(&format!("{order} {IMPATIENT}")).await, "+OK\r\n");
+        }
         let replica = self.servers.last().unwrap();
         eventually("the replica takes over", async || {
             replica.tell("INFO replication").await.contains("role:master").then_some(())
