@@ -55,13 +55,25 @@ async fn over_tls_all_is_the_same() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_sentinels_all_is_the_same() {
-    let Some(servers) = forms::Watched::start(60_000) else { return };
+    let Some(servers) = forms::Watched::start() else { return };
     run_all(Arc::new(servers)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_a_cluster_all_is_the_same() {
-    let Some(servers) = forms::Cluster::start(0, 60_000) else { return };
+    let Some(servers) = forms::Cluster::start(0) else { return };
+    run_all(Arc::new(servers)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_sentinels_over_tls_all_is_the_same() {
+    let Some(servers) = forms::Watched::start_over_tls() else { return };
+    run_all(Arc::new(servers)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_cluster_over_tls_all_is_the_same() {
+    let Some(servers) = forms::Cluster::start_over_tls(0) else { return };
     run_all(Arc::new(servers)).await;
 }
 
@@ -78,6 +90,7 @@ macro_rules! run_together {
 run_together! {
     fn servers_that_come_and_go_cost_nothing_but_time():
         sentinels::a_killed_master_is_replaced_and_comes_back_as_a_replica,
+        sentinels::over_tls_a_killed_master_is_replaced_and_comes_back_as_a_replica,
         sentinels::who_asked_nothing_during_a_failover_writes_to_the_new_master,
         sentinels::while_the_master_hangs_errors_come_soon_and_then_there_is_another,
         sentinels::sentinels_that_hang_or_are_gone_hide_nothing,
@@ -85,6 +98,7 @@ run_together! {
         sentinels::what_is_wrong_is_told_without_a_password,
         sentinels::it_tells_who_is_the_master_and_what_each_sentinel_says,
         cluster::a_killed_master_is_replaced_and_the_others_go_on_meanwhile,
+        cluster::over_tls_a_killed_master_is_replaced_and_the_others_go_on_meanwhile,
         cluster::while_a_master_hangs_its_keys_fail_at_once_and_no_others,
         cluster::a_master_that_hangs_is_replaced_and_may_come_back,
         cluster::who_listens_to_a_server_that_dies_listens_to_another,

@@ -89,6 +89,9 @@ pub(super) async fn run_some_at_a_time(tests: Vec<(&'static str, BoxFuture<'stat
     assert!(failed.is_empty(), "{failed:?}");
 }
 
+/// The timeout of a client that may lose an answer: longer than a busy machine takes for one.
+pub(super) const IMPATIENT: Duration = Duration::from_secs(2);
+
 /// A client with these settings. Patient: the machine may be busy.
 pub(super) fn connect_as(config: StateConfig) -> RedisState {
     let config = StateConfig { timeout: Duration::from_secs(20), ..config };

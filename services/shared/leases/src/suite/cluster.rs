@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU16, Ordering},
     },
     time::Duration,
 };
@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    bench::connect_as,
+    bench::{IMPATIENT, connect_as},
     forms::{Cluster, PASSWORD, Redis, Shared},
     outages::{every_kind_works, soon, until_up},
     server::wait_until,
@@ -28,10 +28,8 @@ const LONG: Duration = Duration::from_hours(1);
 /// For tests that leave it as it is, but for a slot.
 static CALM: Shared<Cluster> = Shared::new();
 
-const PATIENCE_MS: u32 = 1000;
-
 fn impatient(cluster: &Cluster) -> RedisState {
-    let config = StateConfig { timeout: Duration::from_millis(500), ..cluster.config() };
+    let config = StateConfig { timeout: IMPATIENT, ..cluster.config() };
     RedisState::connect(&config, &TaskTracker::new(), CancellationToken::new()).unwrap()
 }
 
@@ -49,30 +47,48 @@ async fn write(state: &RedisState, key: String) -> Result<(), StateError> {
 }
 
 pub(super) async fn a_killed_master_is_replaced_and_the_others_go_on_meanwhile() {
-    let Some(mut cluster) = Cluster::start(1, PATIENCE_MS) else { return };
-    let state = Arc::new(impatient(&cluster));
+    replace_a_killed_master(Cluster::start(1)).await;
+}
+
+pub(super) async fn over_tls_a_killed_master_is_replaced_and_the_others_go_on_meanwhile() {
+    replace_a_killed_master(Cluster::start_over_tls(1)).await;
+}
+
+async fn replace_a_killed_master(cluster: Option<Cluster>) {
+    let Some(mut cluster) = cluster else { return };
+    let state = Arc::new(connect_as(cluster.config()));
     for master in 0..3 {
         until_up(|| write(&state, key_on(master, 0))).await;
     }
-    let stop = Arc::new(AtomicBool::new(false));
+    let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU16::new(0)));
     let load = TaskTracker::new().spawn({
-        let (state, stop) = (Arc::clone(&state), Arc::clone(&stop));
+        let (state, stop, written) = (Arc::clone(&state), Arc::clone(&stop), Arc::clone(&written));
         async move {
             let mut failed = Vec::new();
-            for number in 0.. {
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
+            while !stop.load(Ordering::Relaxed) {
+                let number = written.fetch_add(1, Ordering::Relaxed);
                 failed.extend(write(&state, key_on(1 + number % 2, 0)).await.err());
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
             failed
         }
     });
+    let goes_on = async || {
+        let enough = written.load(Ordering::Relaxed) + 50;
+        soon(async {
+            while written.load(Ordering::Relaxed) < enough {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    };
 
     cluster.servers[0].kill();
     let lost = write(&state, key_on(0, 0)).await;
+    goes_on().await;
+    cluster.promote(3);
     until_up(|| write(&state, key_on(0, 0))).await;
+    goes_on().await;
     stop.store(true, Ordering::Relaxed);
 
     assert!(lost.is_err());
@@ -86,7 +102,7 @@ pub(super) async fn a_killed_master_is_replaced_and_the_others_go_on_meanwhile()
 }
 
 pub(super) async fn while_a_master_hangs_its_keys_fail_at_once_and_no_others() {
-    let Some(cluster) = Cluster::start(0, 60_000) else { return };
+    let Some(cluster) = Cluster::start(0) else { return };
     let state = Arc::new(impatient(&cluster));
     for master in 0..3 {
         until_up(|| write(&state, key_on(master, 0))).await;
@@ -108,7 +124,7 @@ pub(super) async fn while_a_master_hangs_its_keys_fail_at_once_and_no_others() {
     let other_master = write(&state, key_on(1, 0)).await;
     let not_all = state.ping().await;
 
-    assert_eq!(lost.reason, "no answer within 500ms");
+    assert_eq!(lost.reason, format!("no answer within {IMPATIENT:?}"));
     other_master.unwrap();
     assert!(not_all.is_err() && !tries.is_finished());
     cluster.servers[0].signal("CONT");
@@ -117,12 +133,15 @@ pub(super) async fn while_a_master_hangs_its_keys_fail_at_once_and_no_others() {
 }
 
 pub(super) async fn a_master_that_hangs_is_replaced_and_may_come_back() {
-    let Some(cluster) = Cluster::start(1, PATIENCE_MS) else { return };
+    let Some(cluster) = Cluster::start(1) else { return };
     let state = impatient(&cluster);
     until_up(|| every_kind_works(&state)).await;
 
     cluster.servers[0].signal("STOP");
+    cluster.lose_patience();
     until_up(|| write(&state, key_on(0, 0))).await;
+    cluster.wait_for_role(3, "master");
+    cluster.regain_patience();
     cluster.servers[0].signal("CONT");
     cluster.wait_for_role(0, "slave");
 
@@ -131,7 +150,7 @@ pub(super) async fn a_master_that_hangs_is_replaced_and_may_come_back() {
 }
 
 pub(super) async fn who_listens_to_a_server_that_dies_listens_to_another() {
-    let Some(mut cluster) = Cluster::start(0, 60_000) else { return };
+    let Some(mut cluster) = Cluster::start(0) else { return };
     let state = connect_as(cluster.config());
     let mut listener = state.subscribe("topic").await.unwrap();
     let post = cluster.servers.iter().position(|server| server.tell("PUBSUB CHANNELS") != "*0\r\n").unwrap();
@@ -145,7 +164,7 @@ pub(super) async fn who_listens_to_a_server_that_dies_listens_to_another() {
 }
 
 pub(super) async fn a_slot_that_moves_under_load_costs_no_error() {
-    let Some(cluster) = CALM.get(|| Cluster::start(0, 60_000)) else { return };
+    let Some(cluster) = CALM.get(|| Cluster::start(0)) else { return };
     let state = Arc::new(connect_as(cluster.config()));
     let account =
         (0..1000).map(|number| format!("account{number}")).find(|account| slot_of_account(account) < 5461).unwrap();
@@ -204,7 +223,7 @@ fn move_slot(cluster: &Cluster, slot: u16) {
 }
 
 pub(super) async fn every_server_learns_every_script() {
-    let Some(cluster) = CALM.get(|| Cluster::start(0, 60_000)) else { return };
+    let Some(cluster) = CALM.get(|| Cluster::start(0)) else { return };
     let state = connect_as(cluster.config());
     every_kind_works(&state).await.unwrap();
 
@@ -219,7 +238,7 @@ pub(super) async fn every_server_learns_every_script() {
 }
 
 pub(super) async fn keys_lie_where_the_servers_say() {
-    let Some(cluster) = CALM.get(|| Cluster::start(0, 60_000)) else { return };
+    let Some(cluster) = CALM.get(|| Cluster::start(0)) else { return };
     for key in ["a", "{a}b", "x{y}z", "{}", "heliograph:ledger:{account:e}:at"] {
         let told = cluster.servers[0].tell(&format!("CLUSTER KEYSLOT {key}"));
 
@@ -228,7 +247,7 @@ pub(super) async fn keys_lie_where_the_servers_say() {
 }
 
 pub(super) async fn it_tells_of_every_server_and_of_slots_without_one() {
-    let Some(cluster) = Cluster::start(1, 60_000) else { return };
+    let Some(cluster) = Cluster::start(1) else { return };
     let replica = format!(":{}\r\n", cluster.servers[3].port());
     // They tell of a replica once they know how far it is.
     for server in &cluster.servers {

@@ -19,9 +19,9 @@ use crate::{
 
 const LONG: Duration = Duration::from_hours(1);
 
-/// Far longer than any timeout in use here: what is not over by then hangs.
+/// Far longer than any timeout in use here, and than a busy machine takes: what is not over by then hangs.
 pub(super) async fn soon<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_mins(1), work).await.expect("it hangs")
+    tokio::time::timeout(Duration::from_mins(3), work).await.expect("it hangs")
 }
 
 /// Asks until Redis answers again.

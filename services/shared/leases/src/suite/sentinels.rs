@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use heliograph_types::Secret;
 
 use super::{
-    bench::connect_as,
+    bench::{IMPATIENT, connect_as},
     forms::{PASSWORD, Redis, Shared, Watched},
     outages::{every_kind_works, soon, until_up},
     server::wait_until,
@@ -20,21 +20,27 @@ const LONG: Duration = Duration::from_hours(1);
 /// For tests that leave them as they are.
 static CALM: Shared<Watched> = Shared::new();
 
-/// How long the master may be silent.
-const PATIENCE_MS: u32 = 1000;
-
 fn impatient(servers: &Watched) -> RedisState {
-    let config = StateConfig { timeout: Duration::from_millis(500), ..servers.config() };
+    let config = StateConfig { timeout: IMPATIENT, ..servers.config() };
     RedisState::connect(&config, &TaskTracker::new(), CancellationToken::new()).unwrap()
 }
 
 pub(super) async fn a_killed_master_is_replaced_and_comes_back_as_a_replica() {
-    let Some(mut servers) = Watched::start(PATIENCE_MS) else { return };
+    replace_a_killed_master(Watched::start()).await;
+}
+
+pub(super) async fn over_tls_a_killed_master_is_replaced_and_comes_back_as_a_replica() {
+    replace_a_killed_master(Watched::start_over_tls()).await;
+}
+
+async fn replace_a_killed_master(servers: Option<Watched>) {
+    let Some(mut servers) = servers else { return };
     let (state, other) = (impatient(&servers), impatient(&servers));
     let mut listener = until_up(|| other.subscribe("topic")).await;
     until_up(|| state.cache("key", Bytes::from_static(b"before"), LONG)).await;
 
     servers.servers[0].kill();
+    servers.lose_patience();
     until_up(|| state.cache("key", Bytes::from_static(b"after"), LONG)).await;
     servers.wait_for_master(1);
     servers.servers[0].restart();
@@ -50,7 +56,7 @@ pub(super) async fn a_killed_master_is_replaced_and_comes_back_as_a_replica() {
 }
 
 pub(super) async fn who_asked_nothing_during_a_failover_writes_to_the_new_master() {
-    let Some(servers) = Watched::start(PATIENCE_MS) else { return };
+    let Some(servers) = Watched::start() else { return };
     let (state, idle) = (connect_as(servers.config()), connect_as(servers.config()));
     for one in [&state, &idle] {
         one.ping().await.unwrap();
@@ -58,9 +64,11 @@ pub(super) async fn who_asked_nothing_during_a_failover_writes_to_the_new_master
     let listeners = (state.subscribe("topic").await.unwrap(), idle.subscribe("topic").await.unwrap());
 
     servers.servers[0].signal("STOP");
+    servers.lose_patience();
     wait_until("both have heard of the new master", || {
         servers.servers[1].tell("PUBSUB NUMSUB heliograph:signal:topic").ends_with(":2\r\n")
     });
+    servers.wait_for_master(1);
     // It answers again, and has not heard yet that it is no master any more.
     servers.servers[0].signal("CONT");
     soon(idle.cache("key", Bytes::from_static(b"after"), LONG)).await.unwrap();
@@ -71,21 +79,23 @@ pub(super) async fn who_asked_nothing_during_a_failover_writes_to_the_new_master
 }
 
 pub(super) async fn while_the_master_hangs_errors_come_soon_and_then_there_is_another() {
-    let Some(servers) = Watched::start(PATIENCE_MS) else { return };
+    let Some(servers) = Watched::start() else { return };
     let state = impatient(&servers);
     until_up(|| state.ping()).await;
 
     servers.servers[0].signal("STOP");
     let lost = soon(state.ping()).await.unwrap_err();
+    servers.lose_patience();
     until_up(|| every_kind_works(&state)).await;
+    servers.wait_for_master(1);
     servers.servers[0].signal("CONT");
     until_up(|| every_kind_works(&state)).await;
 
-    assert_eq!(lost.reason, "no answer within 500ms");
+    assert_eq!(lost.reason, format!("no answer within {IMPATIENT:?}"));
 }
 
 pub(super) async fn sentinels_that_hang_or_are_gone_hide_nothing() {
-    let Some(mut servers) = Watched::start(60_000) else { return };
+    let Some(mut servers) = Watched::start() else { return };
 
     servers.sentinels[0].signal("STOP");
     soon(connect_as(servers.config()).ping()).await.unwrap();
@@ -97,7 +107,7 @@ pub(super) async fn sentinels_that_hang_or_are_gone_hide_nothing() {
 }
 
 pub(super) async fn without_a_sentinel_callers_wait_for_none_but_one() {
-    let Some(servers) = Watched::start(60_000) else { return };
+    let Some(servers) = Watched::start() else { return };
     for sentinel in &servers.sentinels {
         sentinel.signal("STOP");
     }
@@ -118,7 +128,7 @@ pub(super) async fn without_a_sentinel_callers_wait_for_none_but_one() {
 }
 
 pub(super) async fn what_is_wrong_is_told_without_a_password() {
-    let Some(servers) = CALM.get(|| Watched::start(60_000)) else { return };
+    let Some(servers) = CALM.get(Watched::start) else { return };
     let url = servers.config().redis_url.unwrap().expose().clone();
     let with_url = |url: String| StateConfig { redis_url: Some(Secret::new(url)), ..servers.config() };
     let error = async |config| soon(connect_as(config).ping()).await.unwrap_err().to_string();
@@ -133,7 +143,7 @@ pub(super) async fn what_is_wrong_is_told_without_a_password() {
 }
 
 pub(super) async fn it_tells_who_is_the_master_and_what_each_sentinel_says() {
-    let Some(servers) = CALM.get(|| Watched::start(60_000)) else { return };
+    let Some(servers) = CALM.get(Watched::start) else { return };
 
     let facts = connect_as(servers.config()).facts().await.unwrap();
 

@@ -3,12 +3,19 @@
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
+    process::{self, Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
+use tokio::task::block_in_place;
+
+use super::forms::Papers;
 
 /// Set by those who have no Redis and accept that its tests do not run.
 const WITHOUT_REDIS: &str = "HELIOGRAPH_TESTS_WITHOUT_REDIS";
@@ -16,6 +23,8 @@ const WITHOUT_REDIS: &str = "HELIOGRAPH_TESTS_WITHOUT_REDIS";
 /// The server; stopped when dropped.
 pub(super) struct RedisServer {
     port: u16,
+    tls_port: Option<u16>,
+    bus: u16,
     folder: TempDir,
     arguments: Vec<String>,
     password: Option<String>,
@@ -23,7 +32,7 @@ pub(super) struct RedisServer {
 }
 
 /// What is special about a server.
-#[derive(Default, Clone)]
+#[derive(Default)]
 pub(super) struct Special {
     /// Further arguments.
     pub(super) arguments: Vec<String>,
@@ -31,6 +40,10 @@ pub(super) struct Special {
     pub(super) lines: Vec<String>,
     /// What it asks for.
     pub(super) password: Option<String>,
+    /// What it shows to those who come over TLS, at a port of its own.
+    pub(super) papers: Option<Arc<Papers>>,
+    /// Whether it is to be one of a cluster, whose servers have a port for each other.
+    pub(super) has_bus: bool,
 }
 
 impl RedisServer {
@@ -56,9 +69,17 @@ impl RedisServer {
                 std::fs::write(&file, special.lines.join("\n")).unwrap();
                 arguments.insert(0, file.display().to_string());
             }
-            let port = free_port();
+            let (port, bus) = (free_port(), free_port());
+            let tls_port = special.papers.as_ref().map(|papers| {
+                let port = free_port();
+                arguments.extend(papers.arguments(port));
+                port
+            });
+            if special.has_bus {
+                arguments.extend(["--cluster-port".to_owned(), bus.to_string()]);
+            }
             let process = launch(port, &folder, &arguments)?;
-            Some(Self { port, folder, arguments, password: special.password.clone(), process })
+            Some(Self { port, tls_port, bus, folder, arguments, password: special.password.clone(), process })
         });
         Some(started.expect("redis-server does not start"))
     }
@@ -85,6 +106,16 @@ impl RedisServer {
     /// The port of that.
     pub(super) const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where others come to: over TLS, if it has papers.
+    pub(super) fn open_port(&self) -> u16 {
+        self.tls_port.unwrap_or(self.port)
+    }
+
+    /// Where others of its cluster come to.
+    pub(super) const fn bus(&self) -> u16 {
+        self.bus
     }
 
     /// Kills it; it forgets everything.
@@ -123,18 +154,27 @@ pub(super) fn is_without_redis() -> bool {
     std::env::var_os(WITHOUT_REDIS).is_some()
 }
 
-/// A port that nobody has now.
-pub(super) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+/// A port that nobody has now, and that the system gives to nobody who does not ask for it: a server that
+/// was killed finds it free again. Two runs at once begin at different places.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = process::id().wrapping_mul(97);
+    let next = || first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+    let ports = (0..20_000).filter_map(|_| u16::try_from(10_000 + next()).ok());
+    let mut free = ports.filter(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok());
+    free.next().expect("some port is free")
 }
 
-/// Waits until something is so. What is not by then never will be.
+/// Waits until something is so. What is not by then never will be, however busy the machine is. Whoever
+/// else runs on this thread goes on elsewhere meanwhile.
 pub(super) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}: it does not become so");
-        thread::sleep(Duration::from_millis(10));
-    }
+    let deadline = Instant::now() + Duration::from_mins(3);
+    block_in_place(|| {
+        while !is_so() {
+            assert!(Instant::now() < deadline, "{what}: it does not become so");
+            thread::sleep(Duration::from_millis(10));
+        }
+    });
 }
 
 /// Starts a server and waits until it answers; `None` if it ended, for lack of the port.

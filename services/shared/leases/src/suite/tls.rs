@@ -2,7 +2,7 @@
 
 use super::{
     bench::connect_as,
-    forms::{Authority, PASSWORD, Redis, Secured},
+    forms::{Authority, PASSWORD, Papers, Redis, Secured},
     outages::soon,
 };
 use crate::{Caches, StateConfig};
@@ -31,8 +31,8 @@ async fn a_server_of_another_authority_is_not_believed() {
 
 #[tokio::test]
 async fn a_certificate_that_has_ended_or_is_for_another_name_is_not_believed() {
-    let Some(expired) = Secured::start_for("127.0.0.1", true, "no") else { return };
-    let Some(elsewhere) = Secured::start_for("127.0.0.2", false, "no") else { return };
+    let Some(expired) = Secured::start_with(Papers::new("127.0.0.1", true, false)) else { return };
+    let Some(elsewhere) = Secured::start_with(Papers::new("127.0.0.2", false, false)) else { return };
 
     let (ended, other_name) = (error_with(expired.config()).await, error_with(elsewhere.config()).await);
 
@@ -42,8 +42,8 @@ async fn a_certificate_that_has_ended_or_is_for_another_name_is_not_believed() {
 
 #[tokio::test]
 async fn who_must_show_a_certificate_shows_it() {
-    let Some(server) = Secured::start_for("127.0.0.1", false, "yes") else { return };
-    let (chain, key) = server.authority.certify("heliograph", false);
+    let Some(server) = Secured::start_with(Papers::new("127.0.0.1", false, true)) else { return };
+    let (chain, key) = server.papers.authority.certify("heliograph", false);
     let ours = StateConfig { redis_client_cert_file: Some(chain), redis_client_key_file: Some(key), ..server.config() };
 
     let without = soon(connect_as(server.config()).ping()).await;
