@@ -133,6 +133,10 @@ impl RedisServer {
     pub(super) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").arg(format!("-{signal}")).arg(self.process.id().to_string()).status();
         assert!(sent.unwrap().success());
+        // It goes on for a moment after it was told to stop.
+        while signal == "STOP" && self.is_running() {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Sends one command on a connection of its own; the raw answer. A server that becomes a
