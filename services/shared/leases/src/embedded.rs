@@ -1,18 +1,26 @@
 //! The state of one process: memory, and one file for the indexes and ledgers.
 //!
 //! Leases, signals, budgets, caches and queues are gone with the process, as they may be. Their steps
-//! are short and under a mutex; only the index file blocks, and it does so off async threads.
+//! are short and under a mutex; only the index file blocks, and it does so off async threads. What needs no
+//! answer is written behind, in its order, by a thread that sleeps otherwise.
 
+mod bounds;
 mod budgets;
 mod caches;
 mod index_file;
+#[cfg(test)]
+mod index_model;
 mod index_tables;
 mod leases;
 mod ledger_tables;
 mod ledgers;
 mod look;
+mod opening;
 mod queues;
 mod standing;
+mod tables;
+mod waiting;
+mod writer;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -22,12 +30,15 @@ use heliograph_types::Clock;
 
 pub use self::look::{StateFile, look_at_state_file};
 use self::{
+    bounds::Touch,
     budgets::BudgetBook,
     caches::CacheBook,
     index_file::IndexFile,
-    index_tables::{IndexTables, read_range},
+    index_tables::{Insertion, read_range},
     leases::LeaseBook,
     queues::QueueBook,
+    tables::Tables,
+    waiting::About,
 };
 use crate::{
     Budget, Budgets, Caches, IndexEntry, Indexes, Lease, Leases, Signals, Spent, StateError, Subscription,
@@ -128,9 +139,10 @@ impl Caches for EmbeddedState {
 #[async_trait]
 impl Indexes for EmbeddedState {
     async fn insert(&self, index: &str, member: &str, score: u64) -> Result<(), StateError> {
+        let about = About::index("insert", index, member, Touch::Adds);
         let (index, member) = (index.to_owned(), member.to_owned());
-        let insert = move |transaction: &_| Ok(IndexTables::open(transaction)?.insert(&index, &member, score)?);
-        self.file.write("insert", insert).await
+        let insert = move |tables: &mut Tables<'_>| Ok(tables.indexes()?.insert(&index, &member, score)?);
+        self.file.write_behind(about, insert).await
     }
 
     async fn insert_within(
@@ -141,24 +153,17 @@ impl Indexes for EmbeddedState {
         live_from: u64,
         most: u64,
     ) -> Result<bool, StateError> {
-        let (index, member) = (index.to_owned(), member.to_owned());
-        self.file
-            .write("insert_within", move |transaction| {
-                let mut tables = IndexTables::open(transaction)?;
-                tables.remove_below(&index, live_from)?;
-                if tables.count_others(&index, &member, most)? >= most {
-                    return Ok(false);
-                }
-                tables.insert(&index, &member, score)?;
-                Ok(true)
-            })
-            .await
+        let about = About::index("insert_within", index, member, Touch::AddsWithin);
+        let insertion = Insertion { index: index.to_owned(), member: member.to_owned(), score, live_from, most };
+        let insert = move |tables: &mut Tables<'_>| Ok(tables.indexes()?.insert_within(&insertion)?);
+        self.file.write_within(about, most, insert).await
     }
 
     async fn remove(&self, index: &str, member: &str) -> Result<(), StateError> {
+        let about = About::index("remove", index, member, Touch::Removes);
         let (index, member) = (index.to_owned(), member.to_owned());
-        let remove = move |transaction: &_| Ok(IndexTables::open(transaction)?.remove(&index, &member)?);
-        self.file.write("remove", remove).await
+        let remove = move |tables: &mut Tables<'_>| Ok(tables.indexes()?.remove(&index, &member)?);
+        self.file.write_behind(about, remove).await
     }
 
     async fn range(&self, index: &str, up_to: u64, limit: usize) -> Result<Vec<IndexEntry>, StateError> {

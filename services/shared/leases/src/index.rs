@@ -13,7 +13,9 @@ pub struct IndexEntry {
     pub score: u64,
 }
 
-/// Keeps indexes, shared by all instances. The embedded back end keeps them in a file.
+/// Keeps indexes, shared by all instances. The embedded back end keeps them in a file, and writes what
+/// has no answer a little after it was acknowledged: whoever asks later hears of it, and only a crash can
+/// cost it, with the rest of the last seconds.
 #[async_trait]
 pub trait Indexes: Send + Sync + 'static {
     /// Lists a member, or moves it to another score.

@@ -59,7 +59,8 @@ pub struct Holdings {
 /// Keeps a ledger per account, shared by all instances, and quotas that hold whoever asks at once.
 ///
 /// Entries are derived from the bucket: entering all of it again rebuilds a ledger. Each method is
-/// one atomic step. Numbers are exact up to 2^53.
+/// one atomic step. Numbers are exact up to 2^53. The embedded back end may write what cannot be refused a
+/// little after it was acknowledged, as with `Indexes`.
 #[async_trait]
 pub trait Ledgers: Send + Sync + 'static {
     /// Sets room aside for `bytes` and one file, until it is entered, given up or `lifetime` is

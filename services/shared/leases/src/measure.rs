@@ -17,13 +17,23 @@ pub(crate) async fn measured<T>(
     let span = open_span(backend, operation);
     let begun = Instant::now();
     let outcome = work.await;
-    metrics::histogram!("heliograph_state_operation_seconds", "backend" => backend, "operation" => operation)
-        .record(begun.elapsed());
+    note_time(backend, operation, begun);
     if outcome.is_err() {
         span.record("otel.status_code", "ERROR");
-        metrics::counter!("heliograph_state_errors_total", "backend" => backend, "operation" => operation).increment(1);
+        count_failure(backend, operation);
     }
     outcome
+}
+
+/// Counts how long an operation took that is over.
+pub(crate) fn note_time(backend: &'static str, operation: &'static str, begun: Instant) {
+    metrics::histogram!("heliograph_state_operation_seconds", "backend" => backend, "operation" => operation)
+        .record(begun.elapsed());
+}
+
+/// Counts an operation that failed: here, or after its caller had gone on.
+pub(crate) fn count_failure(backend: &'static str, operation: &'static str) {
+    metrics::counter!("heliograph_state_errors_total", "backend" => backend, "operation" => operation).increment(1);
 }
 
 /// Names, keys and values are not shown: they hold ids of users, and answers about tokens.

@@ -144,7 +144,9 @@ run_over_every_back_end! {
         callers_at_once_never_exceed_the_most,
         members_that_are_dead_make_room,
         a_member_does_not_count_against_itself,
-        names_are_taken_as_they_are;
+        names_are_taken_as_they_are,
+        whoever_comes_and_goes_the_most_is_not_exceeded,
+        what_was_written_last_is_read_and_counted;
     ledgers:
         a_claim_counts_until_it_is_given_up,
         a_claim_counts_until_its_time_is_over,
@@ -174,7 +176,8 @@ run_over_every_back_end! {
         odd_names_are_taken_as_they_are,
         an_allowance_of_nothing_refuses_all,
         without_limits_all_is_admitted,
-        nothing_is_held_by_those_we_do_not_know;
+        nothing_is_held_by_those_we_do_not_know,
+        what_was_entered_last_is_read_and_counted;
     copies:
         entries_entered_together_count_each_once_and_keep_the_later_time,
         members_move_to_later_times_alone_and_only_if_they_are_there,

@@ -107,11 +107,16 @@ impl<'txn> LedgerTables<'txn> {
 
     /// Enters a member, in place of an earlier entry of it.
     pub(super) fn enter(&mut self, account: &str, entry: &LedgerEntry) -> Result<(), StorageError> {
-        self.strike(account, &entry.member)?;
-        self.by_member.insert((account, entry.member.as_str()), (entry.at, entry.bytes))?;
-        self.by_time.insert((account, entry.at, entry.member.as_str()), entry.bytes)?;
-        let Holdings { bytes, files } = self.held(account)?;
-        self.totals.insert(account, (bytes.saturating_add(entry.bytes), files + 1))?;
+        let LedgerEntry { member, bytes, at } = entry;
+        let earlier = self.by_member.insert((account, member.as_str()), (*at, *bytes))?.map(|row| row.value());
+        if let Some((earlier_at, _)) = earlier {
+            self.by_time.remove((account, earlier_at, member.as_str()))?;
+        }
+        self.by_time.insert((account, *at, member.as_str()), *bytes)?;
+        let held = self.held(account)?;
+        let kept = held.bytes.saturating_sub(earlier.map_or(0, |(_, bytes)| bytes));
+        let files = held.files + u64::from(earlier.is_none());
+        self.totals.insert(account, (kept.saturating_add(*bytes), files))?;
         Ok(())
     }
 

@@ -9,6 +9,8 @@ use super::{
     EmbeddedState,
     ledger_tables::{LedgerTables, read_entries, read_holdings, read_times},
     standing::{Period, limits_for},
+    tables::Tables,
+    waiting::About,
 };
 use crate::{Allowance, Exceeded, Holdings, LedgerEntry, Ledgers, StateError};
 
@@ -22,10 +24,11 @@ impl Ledgers for EmbeddedState {
         lifetime: Duration,
         allowance: &Allowance,
     ) -> Result<Result<(), Exceeded>, StateError> {
+        let about = About::account("claim", account, claim.len());
         let (account, claim, allowance, now) = (account.to_owned(), claim.to_owned(), *allowance, self.clock.now());
         self.file
-            .write("claim", move |transaction| {
-                let mut tables = LedgerTables::open(transaction)?;
+            .write(about, move |tables| {
+                let tables = tables.ledgers()?;
                 tables.forget_past(&account, period_of(&allowance), now)?;
                 let admitted = tables.standing(&account, Some(&claim))?.admit(bytes, &allowance, now);
                 if admitted.is_ok() {
@@ -43,6 +46,7 @@ impl Ledgers for EmbeddedState {
         claim: Option<&str>,
         allowance: &Allowance,
     ) -> Result<Result<(), Exceeded>, StateError> {
+        let about = About::account("enter", account, entry.member.len() + claim.map_or(0, str::len));
         let entering = Entering {
             entry: entry.clone(),
             claim: claim.map(str::to_owned),
@@ -50,27 +54,34 @@ impl Ledgers for EmbeddedState {
             now: self.clock.now(),
         };
         let account = account.to_owned();
-        self.file
-            .write("enter", move |transaction| Ok(entering.run(&account, &mut LedgerTables::open(transaction)?)?))
-            .await
+        // What has no limit cannot be refused.
+        if *allowance == Allowance::default() {
+            let enter = move |tables: &mut Tables<'_>| Ok(entering.enter(&account, tables.ledgers()?)?);
+            return self.file.write_behind(about, enter).await.map(Ok);
+        }
+        self.file.write(about, move |tables| Ok(entering.admit(&account, tables.ledgers()?)?)).await
     }
 
     async fn unclaim(&self, account: &str, claim: &str) -> Result<(), StateError> {
+        let about = About::account("unclaim", account, claim.len());
         let (account, claim) = (account.to_owned(), claim.to_owned());
-        let unclaim = move |transaction: &_| Ok(LedgerTables::open(transaction)?.forget_claim(&account, &claim)?);
-        self.file.write("unclaim", unclaim).await
+        let unclaim = move |tables: &mut Tables<'_>| Ok(tables.ledgers()?.forget_claim(&account, &claim)?);
+        self.file.write_behind(about, unclaim).await
     }
 
     async fn strike(&self, account: &str, member: &str) -> Result<(), StateError> {
+        let about = About::account("strike", account, member.len());
         let (account, member) = (account.to_owned(), member.to_owned());
-        let strike = move |transaction: &_| Ok(LedgerTables::open(transaction)?.strike(&account, &member)?);
-        self.file.write("strike", strike).await
+        let strike = move |tables: &mut Tables<'_>| Ok(tables.ledgers()?.strike(&account, &member)?);
+        self.file.write_behind(about, strike).await
     }
 
     async fn enter_all(&self, account: &str, entries: &[LedgerEntry]) -> Result<(), StateError> {
+        let about = About::account("enter_all", account, entries.iter().map(|entry| entry.member.len()).sum());
+        let is_one = entries.len() == 1;
         let (account, entries) = (account.to_owned(), entries.to_vec());
-        let enter_all = move |transaction: &_| {
-            let mut tables = LedgerTables::open(transaction)?;
+        let enter_all = move |tables: &mut Tables<'_>| {
+            let tables = tables.ledgers()?;
             for entry in entries {
                 let earlier = tables.find(&account, &entry.member)?;
                 let at = earlier.map_or(entry.at, |(at, _)| at.max(entry.at));
@@ -78,13 +89,15 @@ impl Ledgers for EmbeddedState {
             }
             Ok(())
         };
-        self.file.write("enter_all", enter_all).await
+        // Whoever rebuilds a ledger has to know whether it is there.
+        if is_one { self.file.write_behind(about, enter_all).await } else { self.file.write(about, enter_all).await }
     }
 
     async fn move_up(&self, account: &str, times: &[(String, u64)]) -> Result<u64, StateError> {
+        let about = About::account("move_up", account, 0);
         let (account, times) = (account.to_owned(), times.to_vec());
-        let move_up = move |transaction: &_| {
-            let mut tables = LedgerTables::open(transaction)?;
+        let move_up = move |tables: &mut Tables<'_>| {
+            let tables = tables.ledgers()?;
             let mut moved = 0;
             for (member, at) in times {
                 if let Some((earlier, bytes)) = tables.find(&account, &member)?
@@ -96,20 +109,21 @@ impl Ledgers for EmbeddedState {
             }
             Ok(moved)
         };
-        self.file.write("move_up", move_up).await
+        self.file.write(about, move_up).await
     }
 
     async fn strike_unless_later(&self, account: &str, member: &str, at: u64) -> Result<bool, StateError> {
+        let about = About::account("strike_unless_later", account, member.len());
         let (account, member) = (account.to_owned(), member.to_owned());
-        let strike = move |transaction: &_| {
-            let mut tables = LedgerTables::open(transaction)?;
+        let strike = move |tables: &mut Tables<'_>| {
+            let tables = tables.ledgers()?;
             let is_due = tables.find(&account, &member)?.is_some_and(|(present, _)| present <= at);
             if is_due {
                 tables.strike(&account, &member)?;
             }
             Ok(is_due)
         };
-        self.file.write("strike_unless_later", strike).await
+        self.file.write(about, strike).await
     }
 
     async fn times(&self, account: &str, members: &[String]) -> Result<Vec<Option<u64>>, StateError> {
@@ -144,7 +158,8 @@ struct Entering {
 }
 
 impl Entering {
-    fn run(&self, account: &str, tables: &mut LedgerTables<'_>) -> Result<Result<(), Exceeded>, redb::StorageError> {
+    /// Enters it if it is within the limits.
+    fn admit(&self, account: &str, tables: &mut LedgerTables<'_>) -> Result<Result<(), Exceeded>, redb::StorageError> {
         let (entry, now) = (&self.entry, self.now);
         let earlier = tables.find(account, &entry.member)?.map(|(_, bytes)| bytes);
         let limits = limits_for(entry, earlier, &self.allowance, now);
@@ -157,11 +172,15 @@ impl Entering {
         if let Some(start) = period_of(&limits).and_then(|period| period.slot_of(entry.at, now)) {
             tables.spend(account, start, entry.bytes)?;
         }
+        self.enter(account, tables).map(Ok)
+    }
+
+    /// Enters it, whatever the limits are.
+    fn enter(&self, account: &str, tables: &mut LedgerTables<'_>) -> Result<(), redb::StorageError> {
         if let Some(claim) = &self.claim {
             tables.forget_claim(account, claim)?;
         }
-        tables.enter(account, entry)?;
-        Ok(Ok(()))
+        tables.enter(account, &self.entry)
     }
 }
 

@@ -110,3 +110,49 @@ pub(super) async fn names_are_taken_as_they_are(bench: Bench) {
         assert_eq!(members(&bench, name, 1, 10).await, owned(&[(name, 1)]));
     }
 }
+
+/// Callers at once, while members are added, removed and die.
+pub(super) async fn whoever_comes_and_goes_the_most_is_not_exceeded(bench: Bench) {
+    for round in 0..8_u64 {
+        let listed = bench
+            .at_once(30, |state, caller| async move {
+                let member = format!("{round} {caller}");
+                if caller % 10 == 0 {
+                    state.insert("index", &member, 100 + round).await.unwrap();
+                    state.remove("index", &member).await.unwrap();
+                }
+                let listed = state.insert_within("index", &member, 100 + round, 98 + round, 12).await.unwrap();
+                if listed && caller % 7 == 0 {
+                    state.remove("index", &member).await.unwrap();
+                }
+                (member, listed && caller % 7 != 0)
+            })
+            .await;
+
+        let left = members(&bench, "index", 1000, 1000).await;
+        assert!(left.len() <= 12, "{left:?}");
+        let mine = left.iter().filter(|(_, score)| *score == 100 + round);
+        let mut mine: Vec<&str> = mine.map(|(member, _)| member.as_str()).collect();
+        let mut told: Vec<&str> =
+            listed.iter().filter(|(_, stays)| *stays).map(|(member, _)| member.as_str()).collect();
+        mine.sort_unstable();
+        told.sort_unstable();
+        assert_eq!(mine, told);
+    }
+}
+
+pub(super) async fn what_was_written_last_is_read_and_counted(bench: Bench) {
+    for round in 0..50_u64 {
+        bench.insert("index", "a", round).await.unwrap();
+        bench.insert("index", "b", round + 1).await.unwrap();
+        bench.remove("index", "a").await.unwrap();
+
+        assert_eq!(members(&bench, "index", 1000, 10).await, owned(&[("b", round + 1)]));
+
+        bench.insert("index", "a", round).await.unwrap();
+        assert!(!bench.insert_within("index", "c", round, 0, 2).await.unwrap());
+        bench.remove("index", "b").await.unwrap();
+        assert!(bench.insert_within("index", "b", round, 0, 2).await.unwrap());
+        assert!(!bench.insert_within("index", "c", round, 0, 2).await.unwrap());
+    }
+}

@@ -422,3 +422,23 @@ pub(super) async fn nothing_is_held_by_those_we_do_not_know(bench: Bench) {
     assert_eq!(held(&bench).await, (0, 0));
     assert!(members(&bench, true, 0, 10).await.is_empty());
 }
+
+/// Whether its caller waited for it or not.
+pub(super) async fn what_was_entered_last_is_read_and_counted(bench: Bench) {
+    for round in 0..30 {
+        enter(&bench, "a", 60, &UNLIMITED).await.unwrap();
+        enter(&bench, "b", 40, &UNLIMITED).await.unwrap();
+        assert_eq!(enter(&bench, "c", 1, &A_HUNDRED).await, Err(Exceeded::Bytes), "{round}");
+        bench.strike("account", "b").await.unwrap();
+        assert_eq!(claim(&bench, "claim", 40, &A_HUNDRED).await, Ok(()));
+        assert_eq!(enter(&bench, "c", 1, &A_HUNDRED).await, Err(Exceeded::Bytes));
+        bench.unclaim("account", "claim").await.unwrap();
+        assert_eq!(enter(&bench, "c", 40, &A_HUNDRED).await, Ok(()));
+        bench.strike("account", "a").await.unwrap();
+
+        assert_eq!((held(&bench).await, members(&bench, true, 0, 10).await), ((40, 1), vec!["c".to_owned()]));
+        bench.enter_all("account", &[entry("c", 50, NOW)]).await.unwrap();
+        assert_eq!(held(&bench).await, (50, 1));
+        bench.strike("account", "c").await.unwrap();
+    }
+}
