@@ -6,6 +6,7 @@
 //! `name#1` that a killed process leaves.
 
 mod fresh;
+mod quick;
 mod reader;
 mod staged;
 mod writer;
@@ -29,6 +30,7 @@ use object_store::{
 use url::Url;
 
 use self::{
+    quick::QuickWriter,
     staged::{remove_all_staged, remove_staged},
     writer::LocalWriter,
 };
@@ -42,6 +44,7 @@ pub struct LocalStore {
     folder: PathBuf,
     durable: LocalFileSystem,
     quick: LocalFileSystem,
+    quick_writer: QuickWriter,
     read_chunk_size: usize,
     write_chunk_size: usize,
 }
@@ -62,6 +65,7 @@ impl LocalStore {
             folder: folder.to_owned(),
             durable: LocalFileSystem::new_with_prefix(folder).map_err(failed)?.with_fsync(true),
             quick: LocalFileSystem::new_with_prefix(folder).map_err(failed)?,
+            quick_writer: QuickWriter::default(),
             read_chunk_size: folder_size(config.read_chunk_size),
             write_chunk_size: folder_size(config.write_chunk_size),
         })
@@ -92,6 +96,15 @@ impl LocalStore {
 impl BlobStore for LocalStore {
     async fn create(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
         self.store(key, content, PutMode::Create).await
+    }
+
+    async fn create_quickly(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
+        let path = self.folder.join(location_of(key).as_ref());
+        let written = self.quick_writer.write(path, content).await;
+        written.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => BlobError::AlreadyExists { key: key.to_string() },
+            _ => translate_io(key.as_str(), error),
+        })
     }
 
     async fn put(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {

@@ -66,6 +66,11 @@ impl BlobStore for MeasuredStore {
         self.run(Operation::Create, self.inner.create(key, content), |()| bytes).await
     }
 
+    async fn create_quickly(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
+        let bytes = content.len() as u64;
+        self.run(Operation::Create, self.inner.create_quickly(key, content), |()| bytes).await
+    }
+
     async fn put(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
         let bytes = content.len() as u64;
         self.run(Operation::Put, self.inner.put(key, content), |()| bytes).await

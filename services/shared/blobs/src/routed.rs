@@ -76,6 +76,11 @@ impl BlobStore for RoutedStore {
         place.told(place.store.create(&place.key, content).await)
     }
 
+    async fn create_quickly(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
+        let place = self.find(key)?;
+        place.told(place.store.create_quickly(&place.key, content).await)
+    }
+
     async fn put(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
         let place = self.find(key)?;
         place.told(place.store.put(&place.key, content).await)

@@ -39,7 +39,7 @@ pub enum Grant<'a> {
     },
 }
 
-/// A store of blobs. What it has acknowledged is durable.
+/// A store of blobs. What it has acknowledged is durable, but for `create_quickly`.
 #[async_trait]
 pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     /// Stores a small blob if there is nothing under the key yet. Of many concurrent callers
@@ -47,6 +47,13 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     /// `Ok`, and a lease must decide. What an earlier, unanswered try of the same caller has
     /// stored is `AlreadyExists` too.
     async fn create(&self, key: &Key, content: Bytes) -> Result<(), BlobError>;
+
+    /// The same for what may be lost. A killed process loses nothing that was acknowledged; a power cut
+    /// may cost what was stored in the last seconds, or leave a part of it, or nothing under its key:
+    /// whoever cannot read such a blob takes it for lost. A bucket knows no such difference.
+    async fn create_quickly(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
+        self.create(key, content).await
+    }
 
     /// Stores a small blob, in place of what is there.
     async fn put(&self, key: &Key, content: Bytes) -> Result<(), BlobError>;

@@ -20,6 +20,7 @@ macro_rules! blob_store_suite {
             use super::*;
             blob_store_suite!(@tests $store, $below;
                 of_twenty_concurrent_creates_one_succeeds,
+                of_concurrent_quick_creates_one_succeeds,
                 a_large_blob_comes_back_whole_and_in_ranges,
                 tiny_pieces_make_a_whole_blob,
                 an_empty_blob_exists,

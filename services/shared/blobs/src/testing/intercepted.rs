@@ -65,6 +65,11 @@ impl BlobStore for Intercepted {
         self.store.create(key, content).await
     }
 
+    async fn create_quickly(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
+        self.ask(Step::Create, key).await?;
+        self.store.create_quickly(key, content).await
+    }
+
     async fn put(&self, key: &Key, content: Bytes) -> Result<(), BlobError> {
         self.ask(Step::Put, key).await?;
         self.store.put(key, content).await

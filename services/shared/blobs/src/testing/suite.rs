@@ -46,6 +46,28 @@ pub async fn of_twenty_concurrent_creates_one_succeeds(store: Arc<dyn BlobStore>
     assert!(matches!(late, Err(BlobError::AlreadyExists { .. })), "{late:?}");
 }
 
+/// The same of what is created quickly, beside what is created as usual.
+pub async fn of_concurrent_quick_creates_one_succeeds(store: Arc<dyn BlobStore>, below: &str) {
+    let key = |name: &str| key(below, name);
+    let creates = (0..20_u8).map(|number| {
+        let store = Arc::clone(&store);
+        async move {
+            let (key, content) = (key("quick/winner"), Bytes::from(vec![number]));
+            if number % 2 == 0 { store.create_quickly(&key, content).await } else { store.create(&key, content).await }
+        }
+    });
+    let results = futures_util::future::join_all(creates).await;
+
+    let winners: Vec<usize> =
+        results.iter().enumerate().filter_map(|(n, result)| result.is_ok().then_some(n)).collect();
+    assert!(winners.len() == 1 || (!winners.is_empty() && !store.creates_are_atomic()), "{results:?}");
+    let stored = store.get(&key("quick/winner"), 10).await.unwrap();
+    assert!(winners.contains(&usize::from(stored[0])));
+    let late = store.create_quickly(&key("quick/winner"), Bytes::new()).await;
+    assert!(matches!(late, Err(BlobError::AlreadyExists { .. })), "{late:?}");
+    assert_eq!(store.list(&key("quick")).count().await, 1);
+}
+
 /// What was written in pieces is read whole and in parts.
 pub async fn a_large_blob_comes_back_whole_and_in_ranges(store: Arc<dyn BlobStore>, below: &str) {
     let key = |name: &str| key(below, name);
