@@ -42,6 +42,13 @@ async fn acknowledged(client: &Client, body: Body) -> Option<String> {
     Some(answer["content_uri"].as_str()?.strip_prefix("mxc://")?.to_owned())
 }
 
+/// Creates an id, if the server tells one.
+async fn created(client: &Client) -> Option<String> {
+    let answer = client.request(reqwest::Method::POST, "/_matrix/media/v1/create").send().await.ok()?;
+    let answer: serde_json::Value = (answer.status() == 200).then_some(answer)?.json().await.ok()?;
+    Some(answer["content_uri"].as_str()?.strip_prefix("mxc://")?.to_owned())
+}
+
 both_shapes! {
     async fn a_client_that_leaves_in_the_middle_leaves_nothing_behind(shape: Shape) {
         let deployment = Setup::new(shape).start().await;
@@ -102,6 +109,28 @@ both_shapes! {
             (records == blobs && records >= kept.len()).then_some(())
         })
         .await;
+    }
+
+    async fn ids_that_were_given_out_outlive_a_killed_server(shape: Shape) {
+        let mut deployment = Setup::new(shape).set("uploads", "max_pending_per_user", "100000").start().await;
+        let alice = deployment.alice();
+        let told = std::sync::Mutex::new(Vec::new());
+
+        let creating = join_all((0..8).map(|_| async {
+            while let Some(id) = created(&alice).await {
+                told.lock().unwrap().push(id);
+            }
+        }));
+        let cut = async {
+            eventually("ids are given out", async || (told.lock().unwrap().len() > 50).then_some(())).await;
+            deployment.kill();
+        };
+        tokio::join!(creating, cut);
+        deployment.start().await;
+
+        let (alice, told) = (deployment.alice(), told.into_inner().unwrap());
+        let filled = stream::iter(&told).map(|id| alice.put(id, "content")).buffer_unordered(8).collect::<Vec<_>>().await;
+        assert!(filled.iter().all(|answer| answer.status == 200), "{filled:?}");
     }
 
     async fn a_full_disk_is_told_and_nothing_is_lost(shape: Shape) {

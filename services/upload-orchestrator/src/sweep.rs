@@ -10,8 +10,8 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{StreamExt, TryStreamExt, future::try_join_all};
 use heliograph_blobs::{BlobError, Key};
 use heliograph_catalog::{
-    BlobOwner, CatalogError, Reserved, blob_owner, blobs_prefix, direct_key, direct_prefix, hour_prefix, note_owner,
-    removals_prefix,
+    BlobOwner, CatalogError, FoundReserved, blob_owner, blobs_prefix, direct_key, direct_prefix, hour_prefix,
+    note_owner, removals_prefix,
 };
 use heliograph_proto::BlobId;
 use heliograph_types::{Mxc, StoreName, Timestamp};
@@ -226,9 +226,9 @@ async fn sweep_removal(
 async fn sweep_reservations(shared: &Shared) {
     let now = shared.clock.now();
     let mut reservations = std::pin::pin!(shared.catalog.all_reserved());
-    while let Some(reserved) = reservations.next().await {
-        let expired = match reserved {
-            Ok(reserved) if reserved.unused_expires_at <= now => reserved,
+    while let Some(found) = reservations.next().await {
+        let expired = match found {
+            Ok(found) if expires_at(shared, &found) <= now => found.mxc,
             Ok(_) => continue,
             Err(error) => {
                 tracing::warn!(%error, "a reservation cannot be read");
@@ -238,24 +238,31 @@ async fn sweep_reservations(shared: &Shared) {
         match sweep_reservation(shared, &expired).await {
             Ok(true) => metrics::swept("reservation"),
             Ok(false) => {}
-            Err(error) => tracing::warn!(mxc = %expired.mxc, %error, "an expired reservation stays"),
+            Err(error) => tracing::warn!(mxc = %expired, %error, "an expired reservation stays"),
         }
     }
 }
 
+/// One that a power cut has spoilt goes when it would have gone; it may also be one that is just being
+/// written.
+fn expires_at(shared: &Shared, found: &FoundReserved) -> Timestamp {
+    let spoilt = || found.written_at + shared.config.unused_lifetime;
+    found.reserved.as_ref().map_or_else(spoilt, |reserved| reserved.unused_expires_at)
+}
+
 /// Removes an expired reservation, and what was put there without us; not while it is being
 /// filled.
-async fn sweep_reservation(shared: &Shared, expired: &Reserved) -> Result<bool, CatalogError> {
+async fn sweep_reservation(shared: &Shared, expired: &Mxc) -> Result<bool, CatalogError> {
     let removal = async {
         if shared.config.direct {
             for store in shared.stores() {
-                let direct = direct_key(&expired.mxc, store.as_ref());
+                let direct = direct_key(expired, store.as_ref());
                 shared.blobs.delete(&direct).await.map_err(CatalogError::Store)?;
             }
         }
-        shared.catalog.remove_reserved(&expired.mxc).await
+        shared.catalog.remove_reserved(expired).await
     };
-    let removed = owning(shared, &upload::lease_key(&expired.mxc), removal).await.transpose()?;
+    let removed = owning(shared, &upload::lease_key(expired), removal).await.transpose()?;
     Ok(removed.is_some())
 }
 

@@ -573,3 +573,21 @@ async fn expired_reservations_go() {
     eventually("it goes", || house.files("reserved") == 0).await;
     assert_eq!(house.catalog.lookup(&mxc).await.unwrap(), Lookup::Missing);
 }
+
+#[actix::test]
+async fn a_reservation_that_a_power_cut_has_spoilt_counts_for_nothing_and_goes_when_it_would_have_gone() {
+    let house = House::now();
+    let uploads = house.passive(Arc::clone(&house.blobs)).await;
+    let mxc = reserve(&*uploads).await;
+    let file = house.folder.path().join(format!("reserved/{}/{}", mxc.server_name, mxc.media_id));
+    std::fs::File::options().write(true).open(file).unwrap().set_len(0).unwrap();
+
+    let refused = uploads.begin(begin(Target::Reserved(mxc.clone()))).await.unwrap_err();
+    house.clock.advance(Duration::from_hours(23));
+    crate::sweep::sweep(&uploads.shared, uploads.shared.dead_before()).await;
+    let left = house.files("reserved");
+    house.clock.advance(Duration::from_hours(2));
+    crate::sweep::sweep(&uploads.shared, uploads.shared.dead_before()).await;
+
+    assert_eq!((refused.code, left, house.files("reserved")), (ErrorCode::NotFound, 1, 0));
+}

@@ -15,7 +15,9 @@ use crate::{
     Blocked, Change, MediaRecord, Removal, Reserved,
     blocked::BlockList,
     exclusive::{self, NotCreated},
-    keys::{blocked_key, record_key, records_prefix, removal_key, reserved_key, reserved_prefix, swept_key},
+    keys::{
+        blocked_key, record_key, records_prefix, removal_key, reserved_key, reserved_mxc, reserved_prefix, swept_key,
+    },
     record::Swept,
     remembered::Remembered,
 };
@@ -83,6 +85,17 @@ pub enum Lookup {
     Pending(Reserved),
     /// Nobody knows it, or it has expired unused.
     Missing,
+}
+
+/// A reservation as it lies in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundReserved {
+    /// The id.
+    pub mxc: Mxc,
+    /// When it was written.
+    pub written_at: Timestamp,
+    /// What it says; `None` if it cannot be read, so that nobody can fill the id.
+    pub reserved: Option<Reserved>,
 }
 
 /// The records of a store.
@@ -277,14 +290,25 @@ impl Catalog {
         }
     }
 
-    /// Gives an id out. Durable when answered.
+    /// Gives an id out. A killed process does not lose it again; in a folder, a power cut may, within
+    /// seconds: then nobody knows the id, as one that has expired.
     pub async fn reserve(&self, reserved: &Reserved) -> Result<(), CatalogError> {
-        self.create_object(&reserved_key(&reserved.mxc), &reserved.mxc, reserved).await
+        let (key, json) = (reserved_key(&reserved.mxc), to_json(reserved));
+        let created = if self.blobs.creates_are_atomic() {
+            self.blobs.create_quickly(&key, json).await.map_err(NotCreated::Store)
+        } else {
+            exclusive::create(&*self.blobs, &self.state, &key, json).await
+        };
+        created.map_err(|error| not_created(error, &key, &reserved.mxc))
     }
 
     /// An id that was given out, expired or not.
     pub async fn find_reserved(&self, mxc: &Mxc) -> Result<Option<Reserved>, CatalogError> {
-        self.find_object(&reserved_key(mxc)).await
+        match self.find_object(&reserved_key(mxc)).await {
+            // A power cut has left that much of it.
+            Err(CatalogError::Damaged { .. }) => Ok(None),
+            found => found,
+        }
     }
 
     /// Takes a reservation back: it was filled, or has expired.
@@ -292,9 +316,21 @@ impl Catalog {
         self.blobs.delete(&reserved_key(mxc)).await.map_err(CatalogError::Store)
     }
 
-    /// All reservations, for the sweep and for rebuilding indexes, in no order. Damaged ones are left out.
-    pub fn all_reserved(&self) -> impl Stream<Item = Result<Reserved, CatalogError>> + Send + '_ {
-        self.all_objects(&reserved_prefix())
+    /// All reservations, for the sweep, in no order; also those of which a power cut has left nothing that
+    /// can be read.
+    pub fn all_reserved(&self) -> impl Stream<Item = Result<FoundReserved, CatalogError>> + Send + '_ {
+        let found = self.blobs.list(&reserved_prefix()).map(move |entry| async move {
+            let (key, written_at) = entry.map_err(CatalogError::Store)?;
+            let Some(mxc) = reserved_mxc(&key) else { return Ok(None) };
+            let reserved = match self.find_object::<Reserved>(&key).await {
+                // It was filled meanwhile.
+                Ok(None) => return Ok(None),
+                Err(CatalogError::Damaged { .. }) => None,
+                found => found?,
+            };
+            Ok(Some(FoundReserved { mxc, written_at, reserved }))
+        });
+        found.buffer_unordered(READ_AT_ONCE).filter_map(|found| std::future::ready(found.transpose()))
     }
 
     /// All records, those of deleted media too, for rebuilding what is derived from them,
@@ -371,11 +407,15 @@ impl Catalog {
         } else {
             exclusive::create(&*self.blobs, &self.state, key, json).await
         };
-        created.map_err(|error| match error {
-            NotCreated::Store(BlobError::AlreadyExists { .. }) => CatalogError::AlreadyExists(mxc.clone()),
-            NotCreated::Store(error) => CatalogError::Store(error),
-            NotCreated::Undecided(reason) => CatalogError::Undecided { key: key.clone(), reason },
-        })
+        created.map_err(|error| not_created(error, key, mxc))
+    }
+}
+
+fn not_created(error: NotCreated, key: &Key, mxc: &Mxc) -> CatalogError {
+    match error {
+        NotCreated::Store(BlobError::AlreadyExists { .. }) => CatalogError::AlreadyExists(mxc.clone()),
+        NotCreated::Store(error) => CatalogError::Store(error),
+        NotCreated::Undecided(reason) => CatalogError::Undecided { key: key.clone(), reason },
     }
 }
 

@@ -44,6 +44,12 @@ pub(crate) fn reserved_prefix() -> Key {
     key("reserved".to_owned())
 }
 
+/// The id that a key of `reserved_key` is about.
+pub(crate) fn reserved_mxc(key: &Key) -> Option<Mxc> {
+    let (server_name, media_id) = key.as_str().strip_prefix("reserved/")?.split_once('/')?;
+    Some(Mxc { server_name: server_name.parse().ok()?, media_id: media_id.parse().ok()? })
+}
+
 /// The immutable bytes that the upload with this id (a ULID) brought for a medium.
 ///
 /// The key says when the upload began and whose the bytes are, so that nothing else has to be
@@ -220,6 +226,7 @@ mod tests {
     fn notes_say_what_they_are_about() {
         let mxc: Mxc = "mxc://[::1]:80/x".parse().unwrap();
 
+        assert_eq!(reserved_mxc(&reserved_key(&mxc)), Some(mxc.clone()));
         for note in [ref_key(UPLOAD, &mxc), removal_key(UPLOAD, &mxc)] {
             assert_eq!(note_owner(&note), Some((UPLOAD.to_owned(), mxc.clone())));
         }

@@ -14,7 +14,7 @@ mod remembered;
 mod tests;
 
 pub use blocked::Blocked;
-pub use catalog::{Catalog, CatalogError, Lookup};
+pub use catalog::{Catalog, CatalogError, FoundReserved, Lookup};
 pub use copies::{Copies, RemoteCopy};
 pub use keys::{
     BlobOwner, blob_key, blob_owner, blobs_prefix, blocked_key, blocked_prefix, direct_key, direct_prefix, hour_prefix,

@@ -164,13 +164,29 @@ async fn a_wait_ends_when_the_id_expires() {
 }
 
 #[tokio::test]
-async fn a_damaged_record_is_told_and_a_damaged_reservation_left_out() {
+async fn a_damaged_record_is_told() {
     let house = House::new();
-    for key in [keys::record_key(&mxc()), keys::reserved_key(&mxc())] {
-        house.blobs.put(&key, Bytes::from_static(b"{")).await.unwrap();
-    }
+    house.blobs.put(&keys::record_key(&mxc()), Bytes::from_static(b"{")).await.unwrap();
 
     assert!(matches!(house.catalog.find(&mxc()).await, Err(CatalogError::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn what_a_power_cut_has_left_of_a_reservation_is_none() {
+    let house = House::new();
+    house.catalog.reserve(&reserved(&house, Duration::from_secs(9))).await.unwrap();
+    let key = keys::reserved_key(&mxc());
+    let whole = house.blobs.get(&key, 1000).await.unwrap();
+
+    for left in [Bytes::new(), whole.slice(..whole.len() / 2), Bytes::from(vec![0; whole.len()])] {
+        house.blobs.put(&key, left).await.unwrap();
+
+        assert_eq!(house.catalog.lookup(&mxc()).await.unwrap(), Lookup::Missing);
+        assert_eq!(house.catalog.find_reserved(&mxc()).await.unwrap(), None);
+        let found = house.catalog.all_reserved().try_collect::<Vec<_>>().await.unwrap();
+        assert_eq!(found.iter().map(|found| (&found.mxc, &found.reserved)).collect::<Vec<_>>(), [(&mxc(), &None)]);
+    }
+    house.catalog.remove_reserved(&mxc()).await.unwrap();
     assert_eq!(house.catalog.all_reserved().try_collect::<Vec<_>>().await.unwrap(), []);
 }
 
