@@ -150,6 +150,28 @@ both_shapes! {
         assert_eq!(of_text["media_info"].get("org.heliograph.picture"), None);
     }
 
+    async fn what_was_set_aside_is_made_when_an_administrator_has_it_tried_again(shape: Shape) {
+        let deployment = premade_in(shape).set("thumbnails", "premade_tries", 1).start().await;
+        let alice = deployment.alice();
+        let aside = "/_heliograph/admin/v1/queues/thumbnails/aside";
+        // What is below a file cannot be read.
+        let wall = deployment.folder().join("store/thumbs");
+        std::fs::write(&wall, "").unwrap();
+        let ids = upload(&deployment, 3).await;
+        let jobs = eventually("all are set aside", async || {
+            let told = alice.get(aside).await.json();
+            (told["total"] == 3).then(|| told["jobs"].as_array().unwrap().clone())
+        })
+        .await;
+
+        std::fs::remove_file(&wall).unwrap();
+        let one = alice.post(&format!("{aside}/{}/retry", jobs[0]["id"].as_str().unwrap()), &json!({})).await.json();
+        let all = alice.post(&format!("{aside}/retry"), &json!({})).await.json();
+
+        assert_eq!([one, all], [json!({ "retried": 1, "total": 2 }), json!({ "retried": 2, "total": 0 })]);
+        all_made(&deployment, &ids).await;
+    }
+
     async fn after_a_power_cut_every_thumbnail_can_be_had(shape: Shape) {
         let mut deployment = premade_in(shape).start().await;
         let ids = upload(&deployment, 10).await;

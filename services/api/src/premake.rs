@@ -33,6 +33,11 @@ impl Premake {
         self.0.is_some() && content_type.essence().starts_with("image/")
     }
 
+    /// How many pictures may wait; none if nothing is made of them.
+    pub(crate) fn most(&self) -> u64 {
+        self.0.as_ref().map_or(0, |queue| queue.most)
+    }
+
     /// Tells of an upload that is complete. Never waits, and never fails: what is not made now is
     /// made when somebody asks for it.
     pub(crate) fn tell(&self, front: &Front, mxc: &Mxc) {

@@ -138,8 +138,12 @@ routes! {
         "/_heliograph/admin/v1/queues/{queue}/aside";
     Delete Administrator http::admin::set_aside::handle_delete_all, Always, "Heliograph":
         "/_heliograph/admin/v1/queues/{queue}/aside";
+    Post Administrator http::admin::set_aside::handle_retry_all, Always, "Heliograph":
+        "/_heliograph/admin/v1/queues/{queue}/aside/retry";
     Delete Administrator http::admin::set_aside::handle_delete, Always, "Heliograph":
         "/_heliograph/admin/v1/queues/{queue}/aside/{job_id}";
+    Post Administrator http::admin::set_aside::handle_retry, Always, "Heliograph":
+        "/_heliograph/admin/v1/queues/{queue}/aside/{job_id}/retry";
     Get Administrator http::admin::user_media::handle, Always, "Synapse's admin API":
         "/_synapse/admin/v1/users/{user_id}/media";
     Delete Administrator http::admin::user_media::handle_delete, Always, "Synapse's admin API":

@@ -103,6 +103,24 @@ async fn an_administrator_forgets_one_of_them_or_all() {
 }
 
 #[actix_web::test]
+async fn an_administrator_has_one_of_them_tried_again_or_all_as_far_as_there_is_room() {
+    let mut house = House::new().await;
+    house.deps.premake_queue = NonZeroUsize::new(3);
+    set_aside(&house, &["a", "b", "c", "d"]).await;
+    let second = list(&house, "").await["jobs"][1]["id"].as_str().unwrap().to_owned();
+    let retry = async |path: &str| {
+        let answer = ask(&house, with_token(TestRequest::post().uri(path), "admin")).await;
+        serde_json::from_slice::<Value>(&answer.body).unwrap()
+    };
+
+    assert_eq!(retry(&format!("{ASIDE}/{second}/retry")).await, json!({ "retried": 1, "total": 3 }));
+    assert_eq!(retry(&format!("{ASIDE}/{second}/retry")).await, json!({ "retried": 0, "total": 3 }));
+    assert_eq!(retry(&format!("{ASIDE}/retry")).await, json!({ "retried": 2, "total": 1 }));
+    assert_eq!(names(&list(&house, "").await), ["d"]);
+    assert_eq!(standing(&house).await.lag, 3);
+}
+
+#[actix_web::test]
 async fn nobody_else_sees_them_and_other_queues_there_are_none() {
     let house = House::new().await;
 
@@ -111,5 +129,11 @@ async fn nobody_else_sees_them_and_other_queues_there_are_none() {
     expect(&house, get("/_heliograph/admin/v1/queues/other/aside", "admin"), 404, "M_NOT_FOUND").await;
     expect(&house, get(&format!("{ASIDE}?from=never"), "admin"), 400, "M_INVALID_PARAM").await;
     let wrong = TestRequest::delete().uri("/_heliograph/admin/v1/queues/thumbnails/aside/never");
+    expect(&house, with_token(wrong, "admin"), 400, "M_INVALID_PARAM").await;
+    for path in ["retry", "1-1/retry"] {
+        let retry = TestRequest::post().uri(&format!("{ASIDE}/{path}"));
+        expect(&house, with_token(retry, "alice"), 403, "M_FORBIDDEN").await;
+    }
+    let wrong = TestRequest::post().uri("/_heliograph/admin/v1/queues/thumbnails/aside/never/retry");
     expect(&house, with_token(wrong, "admin"), 400, "M_INVALID_PARAM").await;
 }

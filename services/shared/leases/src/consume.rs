@@ -88,6 +88,16 @@ pub async fn enqueue(state: &State, queue: &str, task: &str, most: u64) -> Resul
     Ok(waiting.is_some())
 }
 
+/// Puts a job that was set aside back into the queue, or all of them, as far as no more than `most` are
+/// there then, and wakes those who work through it; how many that were.
+pub async fn retry(state: &State, queue: &str, id: Option<&JobId>, most: u64) -> Result<u64, StateError> {
+    let retried = state.retry_aside(queue, id, most).await?;
+    if retried > 0 {
+        drop(state.publish(&topic(queue), "again").await);
+    }
+    Ok(retried)
+}
+
 /// Works through a queue until `shutdown`; then what was begun is done, and the rest given back.
 pub async fn consume(state: State, consuming: Consuming, worker: Arc<dyn Worker>, shutdown: CancellationToken) {
     metrics::describe();

@@ -28,7 +28,7 @@ pub use self::redis::{RedisFacts, RedisForm, RedisState, ServerFacts};
 pub use budget::{Budget, Budgets, Spent};
 pub use cache::Caches;
 pub use config::StateConfig;
-pub use consume::{Consuming, Worked, Worker, consume, enqueue, new_consumer_name};
+pub use consume::{Consuming, Worked, Worker, consume, enqueue, new_consumer_name, retry};
 pub use embedded::{EmbeddedState, StateFile, look_at_state_file};
 pub use error::StateError;
 pub use index::{IndexEntry, Indexes};

@@ -153,6 +153,10 @@ pub trait Queues: Send + Sync + 'static {
     /// Forgets a job that was set aside, or all of them; how many that were.
     async fn forget_aside(&self, queue: &str, id: Option<&JobId>) -> Result<u64, StateError>;
 
+    /// Puts a job that was set aside back into the queue, or all of them, the oldest first, as far as no
+    /// more than `most` are not done then; how many that were. Each is as one that was just added.
+    async fn retry_aside(&self, queue: &str, id: Option<&JobId>, most: u64) -> Result<u64, StateError>;
+
     /// How a queue stands; nothing is in one that is not known.
     async fn measure_queue(&self, queue: &str) -> Result<QueueStanding, StateError>;
 

@@ -198,6 +198,7 @@ run_over_every_back_end! {
         what_is_set_aside_is_kept_with_its_reason_and_nobody_takes_it,
         only_so_many_are_kept_aside_and_they_come_in_pages,
         what_was_set_aside_can_be_forgotten_one_by_one_or_all,
+        what_was_set_aside_can_be_tried_again_as_far_as_there_is_room,
         a_queue_tells_how_it_stands,
         consumers_that_are_gone_and_hold_nothing_are_forgotten,
         queues_are_apart_and_take_any_text;

@@ -1,10 +1,11 @@
-//! `GET` and `DELETE /_heliograph/admin/v1/queues/{queue}/aside`, and `DELETE …/aside/{job_id}`
+//! `GET` and `DELETE /_heliograph/admin/v1/queues/{queue}/aside`, `DELETE …/aside/{job_id}`,
+//! `POST …/aside/retry` and `POST …/aside/{job_id}/retry`
 //!
 //! Jobs that nobody could do, and why. The one queue is `thumbnails`: new pictures of which no thumbnails
 //! could be made beforehand.
 
 use actix_web::{HttpRequest, HttpResponse};
-use heliograph_leases::{JobAside, JobId, StateError};
+use heliograph_leases::{JobAside, JobId, StateError, retry};
 use heliograph_proto::NEW_PICTURES;
 use heliograph_types::{ErrorCode, Failure};
 use serde_json::{Value, json};
@@ -30,8 +31,7 @@ pub(crate) async fn handle(Call { front, request, .. }: Call<'_>, administrator:
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let jobs =
         front.state.jobs_aside(NEW_PICTURES, after.as_ref(), limit).await.map_err(|error| unreachable(&error))?;
-    let total = front.state.measure_queue(NEW_PICTURES).await.map_err(|error| unreachable(&error))?.aside;
-    let mut body = json!({ "jobs": jobs.iter().map(describe).collect::<Vec<_>>(), "total": total });
+    let mut body = json!({ "jobs": jobs.iter().map(describe).collect::<Vec<_>>(), "total": total(front).await? });
     if let Some(last) = jobs.last().filter(|_| jobs.len() == limit) {
         body["next_token"] = last.id.to_string().into();
     }
@@ -54,6 +54,31 @@ pub(crate) async fn handle_delete(Call { front, request, .. }: Call<'_>, adminis
 async fn forget(front: &Front, id: Option<&JobId>) -> Outcome {
     let deleted = front.state.forget_aside(NEW_PICTURES, id).await.map_err(|error| unreachable(&error))?;
     Ok(HttpResponse::Ok().json(json!({ "deleted": deleted })))
+}
+
+/// Has all of them tried again, the oldest first, as far as there is room in the queue.
+pub(crate) async fn handle_retry_all(Call { front, request, .. }: Call<'_>, administrator: Administrator) -> Outcome {
+    check(front, &administrator, request)?;
+    put_back(front, None).await
+}
+
+/// Has one tried again, if there is room in the queue.
+pub(crate) async fn handle_retry(Call { front, request, .. }: Call<'_>, administrator: Administrator) -> Outcome {
+    check(front, &administrator, request)?;
+    let id = parse(&params::text_segment(request, "job_id").unwrap_or_default())?;
+    put_back(front, Some(&id)).await
+}
+
+async fn put_back(front: &Front, id: Option<&JobId>) -> Outcome {
+    let retried = retry(&front.state, NEW_PICTURES, id, front.premake.most()).await;
+    let retried = retried.map_err(|error| unreachable(&error))?;
+    Ok(HttpResponse::Ok().json(json!({ "retried": retried, "total": total(front).await? })))
+}
+
+/// How many are set aside.
+async fn total(front: &Front) -> Result<u64, ApiError> {
+    let standing = front.state.measure_queue(NEW_PICTURES).await;
+    standing.map(|standing| standing.aside).map_err(|error| unreachable(&error))
 }
 
 /// The queue is that of all homeservers.

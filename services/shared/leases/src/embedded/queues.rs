@@ -139,6 +139,18 @@ impl Line {
         (before - self.aside.len()) as u64
     }
 
+    fn retry_aside(&mut self, id: Option<&JobId>, most: u64, now: Timestamp) -> u64 {
+        let mut retried = 0;
+        for job in std::mem::take(&mut self.aside) {
+            if id.is_none_or(|id| job.id == *id) && self.add(&job.task, most, now).is_some() {
+                retried += 1;
+            } else {
+                self.aside.push_back(job);
+            }
+        }
+        retried
+    }
+
     fn measure(&self, now: Timestamp) -> QueueStanding {
         let oldest = self.pending.keys().chain(self.waiting.iter().map(|(id, _)| id)).min();
         QueueStanding {
@@ -198,6 +210,10 @@ impl Queues for EmbeddedState {
 
     async fn forget_aside(&self, queue: &str, id: Option<&JobId>) -> Result<u64, StateError> {
         Ok(self.queues.on(queue, |line| line.forget_aside(id)))
+    }
+
+    async fn retry_aside(&self, queue: &str, id: Option<&JobId>, most: u64) -> Result<u64, StateError> {
+        Ok(self.queues.on(queue, |line| line.retry_aside(id, most, self.clock.now())))
     }
 
     async fn measure_queue(&self, queue: &str) -> Result<QueueStanding, StateError> {

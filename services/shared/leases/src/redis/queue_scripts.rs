@@ -161,6 +161,24 @@ return rows
     )
 });
 
+/// How many jobs are in the queue again.
+pub(super) static RETRY_ASIDE: LazyLock<Step> = LazyLock::new(|| {
+    Step::new(
+        r"
+local stream, aside = KEYS[1], KEYS[2]
+local room = tonumber(ARGV[3]) - redis.call('XLEN', stream)
+if room <= 0 then return 0 end
+-- Of those that are aside there are few.
+local entries = redis.call('XRANGE', aside, ARGV[1], ARGV[2], 'COUNT', room)
+for _, entry in ipairs(entries) do
+  redis.call('XADD', stream, '*', 'job', entry[2][2])
+  redis.call('XDEL', aside, entry[1])
+end
+return #entries
+",
+    )
+});
+
 /// How many jobs there are, how many were taken, the age of the oldest in ms, how many are aside.
 pub(super) static MEASURE: LazyLock<Step> = LazyLock::new(|| {
     step(&[

@@ -88,6 +88,14 @@ impl Queues for RedisState {
         }
     }
 
+    async fn retry_aside(&self, queue: &str, id: Option<&JobId>, most: u64) -> Result<u64, StateError> {
+        let (first, last) = match id {
+            Some(id) => (id.to_string(), id.to_string()),
+            None => ("-".to_owned(), "+".to_owned()),
+        };
+        self.link.invoke("retry_aside", &scripts::RETRY_ASIDE, &keys(&self.prefix, queue), (first, last, most)).await
+    }
+
     async fn measure_queue(&self, queue: &str) -> Result<QueueStanding, StateError> {
         let keys = keys(&self.prefix, queue);
         let (length, pending, oldest, aside): (u64, u64, u64, u64) =

@@ -249,6 +249,29 @@ pub(super) async fn what_was_set_aside_can_be_forgotten_one_by_one_or_all(bench:
     assert_eq!(bench.reasons().await, [""; 0]);
 }
 
+pub(super) async fn what_was_set_aside_can_be_tried_again_as_far_as_there_is_room(bench: Bench) {
+    let one = consumer("one", LONG);
+    for task in ["a", "b", "c", "d"] {
+        bench.add(task).await;
+        let job = bench.take_one(&one).await;
+        bench.set_job_aside(&one, &job.id, task, MANY).await.unwrap();
+    }
+    let second = bench.jobs_aside("queue", None, 9).await.unwrap().remove(1);
+    let retry = async |id, most| bench.retry_aside("queue", id, most).await.unwrap();
+
+    assert_eq!(retry(Some(&second.id), 0).await, 0, "there is no room");
+    assert_eq!(retry(Some(&second.id), MANY).await, 1);
+    assert_eq!(retry(Some(&second.id), MANY).await, 0, "it is not there any more");
+    assert_eq!(bench.reasons().await, ["a", "c", "d"]);
+    assert_eq!(retry(None, 3).await, 2);
+    assert_eq!(bench.reasons().await, ["d"]);
+
+    let again = bench.take(&one, 9).await;
+    assert_eq!(tasks(&again), ["b", "a", "c"]);
+    assert!(again.iter().all(|job| job.tries == 1 && !job.taken_over), "{again:?}");
+    assert_eq!(bench.retry_aside("never there", None, MANY).await.unwrap(), 0);
+}
+
 pub(super) async fn a_queue_tells_how_it_stands(bench: Bench) {
     let one = consumer("one", LONG);
     assert_eq!(bench.standing().await, QueueStanding::default());

@@ -221,6 +221,10 @@ impl Queues for ProbedState {
         self.up()?.forget_aside(queue, id).await
     }
 
+    async fn retry_aside(&self, queue: &str, id: Option<&JobId>, most: u64) -> Result<u64, StateError> {
+        self.up()?.retry_aside(queue, id, most).await
+    }
+
     async fn measure_queue(&self, queue: &str) -> Result<QueueStanding, StateError> {
         self.up()?.measure_queue(queue).await
     }
