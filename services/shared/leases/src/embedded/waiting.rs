@@ -190,10 +190,11 @@ impl Waiting {
         self.is_closing = true;
     }
 
-    /// The caller is to write all that waits, which nobody else does. False if nothing waits.
+    /// The caller is to write all that waits. False if nothing waits, or if another does it.
     pub(super) fn take_care(&mut self) -> bool {
-        self.is_taken_care_of = !self.writes.is_empty();
-        self.is_taken_care_of
+        let is_ours = !self.is_taken_care_of && !self.writes.is_empty();
+        self.is_taken_care_of |= is_ours;
+        is_ours
     }
 
     /// Nobody writes any more.

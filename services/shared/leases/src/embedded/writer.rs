@@ -37,7 +37,7 @@ pub(super) struct Writer {
     context: String,
     // redb has one writer at a time and blocks the others: they wait here, where it costs no thread.
     waiting: Mutex<Waiting>,
-    /// Told to whoever writes behind: the first change, the end of another's turn, the end.
+    /// Told to whoever writes behind: the first change, the end, and then the end of another's turn.
     called: Condvar,
 }
 
@@ -103,7 +103,8 @@ impl Writer {
                 .called
                 .wait_timeout_while(waiting, WRITTEN_WITHIN, |waiting| !waiting.is_closing())
                 .unwrap_or_else(PoisonError::into_inner);
-            let mut waiting = self.sleep_while(waiting, |waiting| waiting.is_taken_care_of());
+            let others_end = |waiting: &mut Waiting| waiting.is_closing() && waiting.is_taken_care_of();
+            let mut waiting = self.sleep_while(waiting, others_end);
             let is_ours = waiting.take_care();
             let is_over = waiting.is_closing() && !is_ours;
             drop(waiting);
@@ -150,9 +151,9 @@ impl Writer {
         }
         let mut waiting = self.waiting();
         let next = waiting.go_on(over, outcome.is_ok());
-        let calls = next.is_none() && waiting.calls();
+        let is_closing = waiting.is_closing();
         drop(waiting);
-        if calls {
+        if is_closing {
             self.called.notify_one();
         }
         next
