@@ -17,7 +17,7 @@ use futures_util::future::join;
 use heliograph_leases::{Lease, State, StateError};
 use heliograph_proto::Ticket;
 use heliograph_types::Mxc;
-use tokio::{sync::Notify, time::sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -80,32 +80,22 @@ pub(crate) struct Claim<'a> {
     key: String,
     lease: Mutex<Lease>,
     ticket: Mutex<Option<Bytes>>,
-    ticket_came: Notify,
     lost: CancellationToken,
 }
 
 impl<'a> Claim<'a> {
     fn new(cluster: &'a Cluster, key: String, lease: Lease) -> Self {
-        Self {
-            cluster,
-            key,
-            lease: Mutex::new(lease),
-            ticket: Mutex::default(),
-            ticket_came: Notify::new(),
-            lost: CancellationToken::new(),
-        }
+        Self { cluster, key, lease: Mutex::new(lease), ticket: Mutex::default(), lost: CancellationToken::new() }
     }
 
     /// Holds on to it, and tells the others where we are, for as long as this is polled.
     pub(crate) async fn keep(&self) -> Infallible {
         self.announce().await;
         loop {
-            tokio::select! {
-                () = self.ticket_came.notified() => {}
-                () = sleep(RENEW_EVERY) => if !self.renew().await {
-                    self.lost.cancel();
-                    return pending().await;
-                },
+            sleep(RENEW_EVERY).await;
+            if !self.renew().await {
+                self.lost.cancel();
+                return pending().await;
             }
             self.announce().await;
         }
@@ -116,10 +106,12 @@ impl<'a> Claim<'a> {
         &self.lost
     }
 
-    /// We write the copy with this ticket: who takes over can give it up.
-    pub(crate) fn note_ticket(&self, ticket: &Ticket) {
-        *self.ticket() = Some(ticket.to_bytes());
-        self.ticket_came.notify_one();
+    /// We write the copy with this ticket: who takes over can give it up. Told before anybody gets a byte:
+    /// without it, a successor waits until the orchestrator has given up who is silent.
+    pub(crate) async fn tell_ticket(&self, ticket: &Ticket) {
+        let ticket = ticket.to_bytes();
+        *self.ticket() = Some(ticket.clone());
+        note(&self.key, self.announce_ticket(ticket).await);
     }
 
     /// The ticket of whoever had the claim before us and did not give it back.
@@ -153,10 +145,14 @@ impl<'a> Claim<'a> {
         };
         let tell_ticket = async {
             let Some(ticket) = ticket else { return Ok(()) };
-            state.cache(&self.ticket_key(), ticket, TICKET_KEPT_FOR).await
+            self.announce_ticket(ticket).await
         };
         let (address, ticket) = join(tell_address, tell_ticket).await;
         note(&self.key, address.and(ticket));
+    }
+
+    async fn announce_ticket(&self, ticket: Bytes) -> Result<(), StateError> {
+        self.cluster.state.cache(&self.ticket_key(), ticket, TICKET_KEPT_FOR).await
     }
 
     /// False if another instance has it.

@@ -119,7 +119,7 @@ impl Fetcher {
             match self.uploads.begin(begin).await {
                 Ok(ticket) => {
                     if let Some(claim) = claim {
-                        claim.note_ticket(&ticket);
+                        claim.tell_ticket(&ticket).await;
                     }
                     return Ok(Turn::Ours { ticket, has_waited });
                 }
