@@ -37,9 +37,9 @@ impl QuickWriter {
     pub(super) async fn write(&self, path: PathBuf, content: Bytes) -> io::Result<()> {
         let (answer, outcome) = oneshot::channel();
         if self.join(NewFile { path, content, answer }) {
-            let turn = Turn(Some(Arc::clone(&self.0)));
+            let turn = Turn(Arc::clone(&self.0));
             // Each is told of its outcome by itself.
-            drop(tokio::task::spawn_blocking(move || turn.write_what_waits()));
+            drop(tokio::task::spawn_blocking(move || drop(turn)));
         }
         outcome.await.unwrap_or_else(|_| Err(io::Error::other("it was not written")))
     }
@@ -52,36 +52,30 @@ impl QuickWriter {
     }
 }
 
-/// Whose turn it is to write. One at a time has it.
-struct Turn(Option<Arc<Mutex<Waiting>>>);
+/// Whose turn it is to write, which he does when it ends: also one that never came, since its runtime
+/// has ended. One at a time has it.
+struct Turn(Arc<Mutex<Waiting>>);
 
 impl Turn {
-    fn write_what_waits(mut self) {
-        while let Some(files) = self.take() {
-            for NewFile { path, content, answer } in files {
-                // An error means that nobody waits any more.
-                let _ = answer.send(write_new(&path, &content));
-            }
-        }
-    }
-
     /// What waits; if that is nothing, it is the turn of whoever comes next.
-    fn take(&mut self) -> Option<Vec<NewFile>> {
-        let shared = self.0.take()?;
-        let mut waiting = lock(&shared);
+    fn take(&self) -> Vec<NewFile> {
+        let mut waiting = lock(&self.0);
         waiting.is_taken_care_of = !waiting.files.is_empty();
-        let files = mem::take(&mut waiting.files);
-        drop(waiting);
-        self.0 = (!files.is_empty()).then_some(shared);
-        (!files.is_empty()).then_some(files)
+        mem::take(&mut waiting.files)
     }
 }
 
 impl Drop for Turn {
-    /// Of one that never came, since the runtime has ended.
     fn drop(&mut self) {
-        if let Some(waiting) = self.0.take() {
-            lock(&waiting).is_taken_care_of = false;
+        loop {
+            let files = self.take();
+            if files.is_empty() {
+                return;
+            }
+            for NewFile { path, content, answer } in files {
+                // An error means that nobody waits any more.
+                let _ = answer.send(write_new(&path, &content));
+            }
         }
     }
 }
@@ -145,6 +139,29 @@ mod tests {
         writer.write(folder.path().join("b"), "b".into()).await.unwrap();
 
         assert_eq!(fs::read(folder.path().join("a")).unwrap(), b"a");
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_turn_of_a_runtime_that_has_ended_does_not_wait_in_vain() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = QuickWriter::default();
+        let ending = tokio::runtime::Builder::new_multi_thread().max_blocking_threads(1).build().unwrap();
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        drop(ending.spawn_blocking(move || held.recv()));
+        let write = |name: &str| Box::pin(writer.write(folder.path().join(name), "x".into()));
+        let (mut first, mut second) = (write("a"), write("b"));
+        {
+            let _within = ending.enter();
+            assert!(futures_util::poll!(&mut first).is_pending());
+        }
+        assert!(futures_util::poll!(&mut second).is_pending());
+
+        ending.shutdown_background();
+        let_go.send(()).unwrap();
+
+        let (first, second) = tokio::join!(first, second);
+        first.unwrap();
+        second.unwrap();
     }
 
     #[tokio::test]

@@ -172,9 +172,10 @@ impl Waiting {
         self.behind + self.being_written_behind > 0
     }
 
-    /// Whether somebody is to see to what was written behind.
+    /// Whether somebody is to see to what was written behind, or to what was left.
     pub(super) const fn calls(&self) -> bool {
-        self.behind > 0 || self.is_closing
+        let is_left = !self.is_taken_care_of && !self.writes.is_empty();
+        self.behind > 0 || is_left || self.is_closing
     }
 
     pub(super) const fn is_closing(&self) -> bool {

@@ -37,7 +37,8 @@ pub(super) struct Writer {
     context: String,
     // redb has one writer at a time and blocks the others: they wait here, where it costs no thread.
     waiting: Mutex<Waiting>,
-    /// Told to whoever writes behind: the first change, the end, and then the end of another's turn.
+    /// Told to whoever writes behind: the first change, a turn that never came, the end, and then the end
+    /// of another's turn.
     called: Condvar,
 }
 
@@ -205,7 +206,7 @@ impl Turn {
 }
 
 impl Drop for Turn {
-    /// Also of one that never came, since the runtime has ended.
+    /// Of one that never came, since its runtime has ended: what waits is left to who writes behind.
     fn drop(&mut self) {
         if let Some(writer) = self.0.take() {
             writer.waiting().pass();

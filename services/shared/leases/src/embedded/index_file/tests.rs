@@ -251,26 +251,50 @@ async fn a_clean_close_writes_what_nobody_waits_for() {
     }
 }
 
+/// A runtime whose only thread for what blocks is busy until it is told, and then has to end.
+fn ending() -> (tokio::runtime::Runtime, mpsc::Sender<()>) {
+    let ending = tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(1).build().unwrap();
+    let (let_go, held) = mpsc::channel::<()>();
+    drop(ending.spawn_blocking(move || held.recv()));
+    (ending, let_go)
+}
+
 #[tokio::test]
 async fn a_close_does_not_wait_for_a_runtime_that_has_ended() {
     let folder = TempDir::new().unwrap();
     let file = open(&folder).unwrap();
-    let ended = tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(1).build().unwrap();
-    let (let_go, held) = mpsc::channel::<()>();
-    drop(ended.spawn_blocking(move || held.recv()));
+    let (ending, let_go) = ending();
     let mut never = Box::pin(insert(&file, "a"));
     {
-        let _within = ended.enter();
+        let _within = ending.enter();
         assert!(futures_util::poll!(&mut never).is_pending());
     }
     insert_behind(&file, "b").await.unwrap();
     drop(never);
 
-    ended.shutdown_background();
+    ending.shutdown_background();
     let_go.send(()).unwrap();
     tokio::task::spawn_blocking(move || drop(file)).await.unwrap();
 
     assert_eq!(members(&open(&folder).unwrap()).await, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn who_waits_for_the_turn_of_a_runtime_that_has_ended_does_not_wait_in_vain() {
+    let file = in_memory();
+    let (ending, let_go) = ending();
+    let (mut first, mut second) = (Box::pin(insert(&file, "a")), Box::pin(insert(&file, "b")));
+    {
+        let _within = ending.enter();
+        assert!(futures_util::poll!(&mut first).is_pending());
+    }
+    assert!(futures_util::poll!(&mut second).is_pending());
+
+    ending.shutdown_background();
+    let_go.send(()).unwrap();
+    tokio::join!(first, second);
+
+    assert_eq!(members(&file).await, ["a", "b"]);
 }
 
 #[tokio::test]
