@@ -109,9 +109,13 @@ async fn two_thumbnailers_share_new_pictures_and_a_forgotten_queue_costs_only_wh
     let both = [first, second];
 
     // However fast one is, there is something for both.
-    both.iter().for_each(|thumbnailer| deployment.process(*thumbnailer).signal("STOP"));
+    for thumbnailer in both {
+        deployment.process(thumbnailer).signal("STOP");
+    }
     let shared = upload(&deployment, 20).await;
-    both.iter().for_each(|thumbnailer| deployment.process(*thumbnailer).signal("CONT"));
+    for thumbnailer in both {
+        deployment.process(thumbnailer).signal("CONT");
+    }
     all_made(&deployment, &shared).await;
     let forgotten = upload(&deployment, 5).await;
     deployment.redis.as_ref().unwrap().flush().await;

@@ -56,7 +56,8 @@ pub(in crate::suite) struct Papers {
     pub(in crate::suite) authority: Authority,
     chain: PathBuf,
     key: PathBuf,
-    asks_clients: bool,
+    /// What a client shows, if it must.
+    of_clients: Option<(PathBuf, PathBuf)>,
 }
 
 impl Papers {
@@ -64,14 +65,15 @@ impl Papers {
     pub(in crate::suite) fn new(host: &str, is_expired: bool, asks_clients: bool) -> Self {
         let authority = Authority::new();
         let (chain, key) = authority.certify(host, is_expired);
-        Self { authority, chain, key, asks_clients }
+        let of_clients = asks_clients.then(|| authority.certify("heliograph", false));
+        Self { authority, chain, key, of_clients }
     }
 
     /// What a server at that port is told. Among each other, servers speak TLS alone.
     pub(in crate::suite) fn arguments(&self, port: u16) -> Vec<String> {
         let (authority, yes) = (self.authority.file(), "yes".to_owned());
         let text = |path: &PathBuf| path.display().to_string();
-        let asks = if self.asks_clients { "yes" } else { "no" }.to_owned();
+        let asks = if self.of_clients.is_some() { "yes" } else { "no" }.to_owned();
         [
             ("--tls-port", port.to_string()),
             ("--tls-cert-file", text(&self.chain)),
@@ -89,12 +91,12 @@ impl Papers {
     /// The same settings over TLS, with a certificate of ours if we must have one.
     pub(in crate::suite) fn secure(&self, config: StateConfig) -> StateConfig {
         let url = config.redis_url.map(|url| Secret::new(url.expose().replacen("redis", "rediss", 1)));
-        let ours = self.asks_clients.then(|| self.authority.certify("heliograph", false)).unzip();
+        let (chain, key) = self.of_clients.clone().unzip();
         StateConfig {
             redis_url: url,
             redis_ca_file: Some(self.authority.file()),
-            redis_client_cert_file: ours.0,
-            redis_client_key_file: ours.1,
+            redis_client_cert_file: chain,
+            redis_client_key_file: key,
             ..config
         }
     }
