@@ -183,9 +183,12 @@ both_shapes! {
         deployment.kill();
         deployment.start().await;
 
+        // Of one picture some may have been stored before the cut, and others not.
         let alice = deployment.alice();
         for id in &ids {
             assert_eq!(size(&alice, id, "width=320&height=240").await, (320, 240));
+            assert_eq!(size(&alice, id, "width=640&height=480").await, (640, 480));
+            assert_eq!(size(&alice, id, "width=32&height=32&method=crop").await, (32, 32));
         }
         all_made(&deployment, &ids).await;
     }
