@@ -145,7 +145,7 @@ impl Scene {
         let keys = redis.tell("KEYS *ledger:*").await;
         let mut sum = 0;
         for key in keys.lines().filter(|line| !line.starts_with(['*', '$'])) {
-            let answer = redis.tell(&format!("MEMORY USAGE {key} SAMPLES 0")).await;
+            let answer = redis.tell(&format!("MEMORY USAGE \"{key}\" SAMPLES 0")).await;
             sum += answer.trim().trim_start_matches(':').parse::<u64>().unwrap();
         }
         sum
