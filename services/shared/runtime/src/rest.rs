@@ -8,6 +8,7 @@
 mod line;
 
 use std::{
+    cell::Cell,
     net::SocketAddr,
     rc::Rc,
     task::{Context, Poll},
@@ -25,6 +26,11 @@ pub use self::line::{Answer, Line};
 /// A client that asks again within this time finds everything as it was. To begin anew costs less
 /// than a hundredth of a download: what counts is how many are awake at a time.
 const AWAKE: Duration = Duration::from_millis(200);
+
+/// So many may be awake on one thread before silence counts sooner: together they hold some megabytes then.
+const MANY: usize = 256;
+/// As `AWAKE`, among many.
+const AWAKE_AMONG_MANY: Duration = Duration::from_millis(20);
 
 /// What the HTTP layer is called with.
 type Call = (Line, Protocol, Option<SocketAddr>);
@@ -57,7 +63,7 @@ where
 
     fn new_service(&self, (): ()) -> Self::Future {
         let (http, keep_alive, shutdown) = (self.http.new_service(()), self.keep_alive, self.shutdown.clone());
-        Box::pin(async move { Ok(Resting { http: Rc::new(http.await?), keep_alive, shutdown }) })
+        Box::pin(async move { Ok(Resting { http: Rc::new(http.await?), keep_alive, shutdown, awake: Rc::default() }) })
     }
 }
 
@@ -67,6 +73,8 @@ pub struct Resting<S> {
     http: Rc<S>,
     keep_alive: Duration,
     shutdown: CancellationToken,
+    /// How many connections are not at rest.
+    awake: Rc<Cell<usize>>,
 }
 
 impl<S> Service<TcpStream> for Resting<S>
@@ -84,20 +92,39 @@ where
 
     fn call(&self, socket: TcpStream) -> Self::Future {
         let (http, keep_alive, shutdown) = (Rc::clone(&self.http), self.keep_alive, self.shutdown.clone());
+        let awake = Rc::clone(&self.awake);
         Box::pin(async move {
             // The end of an answer does not wait until the client has acknowledged what came before.
             let _ = socket.set_nodelay(true);
             let peer = socket.peer_addr().ok();
-            let line = Line::new(socket);
+            let line = Line::new(socket, Rc::clone(&awake));
             loop {
+                let counted = Awake::new(&awake);
                 // Boxed: while the line rests, none of it is there.
                 Box::pin(http.call((line.clone(), Protocol::Http1, peer))).await?;
+                drop(counted);
                 let silence = shutdown.run_until_cancelled(tokio::time::timeout(keep_alive, line.more()));
                 if !line.rests() || !matches!(silence.await, Some(Ok(()))) {
                     return Ok(());
                 }
             }
         })
+    }
+}
+
+/// One connection that is not at rest.
+struct Awake(Rc<Cell<usize>>);
+
+impl Awake {
+    fn new(all: &Rc<Cell<usize>>) -> Self {
+        all.set(all.get() + 1);
+        Self(Rc::clone(all))
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 
@@ -174,6 +201,7 @@ mod tests {
     /// A client, and how often its connection has begun to speak HTTP.
     struct Scene {
         client: TcpStream,
+        others: Rc<Cell<usize>>,
         awoken: Rc<Cell<usize>>,
         shutdown: CancellationToken,
         slow: Rc<Notify>,
@@ -212,8 +240,9 @@ mod tests {
                 .finish(Attentive(map_config(app, |()| AppConfig::default())));
             let rest = Rest { http, keep_alive: KEEP_ALIVE, shutdown: shutdown.clone() };
             let service = rest.new_service(()).await.unwrap();
+            let others = Rc::clone(&service.awake);
             rt::spawn(async move { service.call(socket).await });
-            Self { client, awoken, shutdown, slow }
+            Self { client, others, awoken, shutdown, slow }
         }
 
         async fn send(&mut self, text: &str) {
@@ -262,6 +291,20 @@ mod tests {
         }
 
         assert_eq!(scene.awoken.get(), 1);
+    }
+
+    #[actix_web::test]
+    async fn among_many_a_shorter_silence_counts() {
+        let mut scene = Scene::new().await;
+        scene.others.set(MANY);
+
+        for _ in 0..3 {
+            scene.send(GET).await;
+            scene.receive().await;
+            sleep(AWAKE / 2).await;
+        }
+
+        assert_eq!((scene.awoken.get(), scene.others.get()), (3, MANY));
     }
 
     #[actix_web::test]

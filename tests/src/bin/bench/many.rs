@@ -27,7 +27,7 @@ const AT_ONCE: usize = 100;
 const CALM: u32 = 1000;
 const CALM_PAUSE: Duration = Duration::from_millis(4);
 /// How much longer than alone the slowest hundredth of them may take.
-const MOST_LONGER: f64 = 1.5;
+const MOST_LONGER: f64 = 2.0;
 
 /// Prints what they cost, and what they cost others; tells how many goals are missed.
 pub(crate) async fn measure(peer: &Peer, small: &Load) -> usize {

@@ -11,6 +11,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use actix_http::Extensions;
@@ -25,7 +26,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::AWAKE;
+use super::{AWAKE, AWAKE_AMONG_MANY, MANY};
 
 /// The end of the head of a request.
 const HEAD_END: &[u8] = b"\r\n\r\n";
@@ -50,10 +51,12 @@ struct State {
     /// Who waits until silence counts.
     waiting: RefCell<Option<Waker>>,
     rests: Cell<bool>,
+    /// How many connections of this thread are not at rest.
+    awake: Rc<Cell<usize>>,
 }
 
 impl Line {
-    pub(super) fn new(socket: TcpStream) -> Self {
+    pub(super) fn new(socket: TcpStream, awake: Rc<Cell<usize>>) -> Self {
         Self(Rc::new(State {
             socket: RefCell::new(socket),
             turns: Cell::new(0),
@@ -63,6 +66,7 @@ impl Line {
             timer: RefCell::new(None),
             waiting: RefCell::new(None),
             rests: Cell::new(false),
+            awake,
         }))
     }
 
@@ -101,6 +105,11 @@ impl State {
         self.turns.get() == 0 && self.is_between.get() && self.is_flushed.get()
     }
 
+    /// How long a silence must be to count.
+    fn patience(&self) -> Duration {
+        if self.awake.get() > MANY { AWAKE_AMONG_MANY } else { AWAKE }
+    }
+
     /// Ready when nothing has moved for a while, and nothing is to be expected. While there is
     /// something, no timer runs.
     fn poll_silence(&self, context: &mut Context<'_>) -> Poll<()> {
@@ -110,7 +119,7 @@ impl State {
                 self.waiting.replace(Some(context.waker().clone()));
                 return Poll::Pending;
             }
-            let (running, since) = timer.get_or_insert_with(|| (Box::pin(sleep(AWAKE)), self.moves.get()));
+            let (running, since) = timer.get_or_insert_with(|| (Box::pin(sleep(self.patience())), self.moves.get()));
             ready!(running.as_mut().poll(context));
             let was_silent = *since == self.moves.get();
             *timer = None;
