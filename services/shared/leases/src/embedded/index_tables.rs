@@ -17,6 +17,7 @@ pub(super) struct IndexTables<'txn> {
     by_score: Table<'txn, (&'static str, u64, &'static str), ()>,
     by_member: Table<'txn, (&'static str, &'static str), u64>,
     counts: Counts,
+    changed: u64,
 }
 
 /// A member that is to be listed if there is room.
@@ -35,16 +36,23 @@ impl<'txn> IndexTables<'txn> {
     /// Opens the tables, which makes those that are missing. `counts` says how many members some
     /// indexes have.
     pub(super) fn open(transaction: &'txn WriteTransaction, counts: Counts) -> Result<Self, TableError> {
-        Ok(Self { by_score: transaction.open_table(BY_SCORE)?, by_member: transaction.open_table(BY_MEMBER)?, counts })
+        Ok(Self {
+            by_score: transaction.open_table(BY_SCORE)?,
+            by_member: transaction.open_table(BY_MEMBER)?,
+            counts,
+            changed: 0,
+        })
     }
 
-    /// How many members those indexes have now, and others that had to be counted.
-    pub(super) fn into_counts(self) -> Counts {
-        self.counts
+    /// How many members those indexes have now, and others that had to be counted; and how many
+    /// members were listed, moved or removed.
+    pub(super) fn into_counts(self) -> (Counts, u64) {
+        (self.counts, self.changed)
     }
 
     /// Lists a member, or moves it.
     pub(super) fn insert(&mut self, index: &str, member: &str, score: u64) -> Result<(), StorageError> {
+        self.changed += 1;
         let earlier = self.by_member.insert((index, member), score)?.map(|score| score.value());
         match earlier {
             Some(earlier) => drop(self.by_score.remove((index, earlier, member))?),
@@ -56,6 +64,7 @@ impl<'txn> IndexTables<'txn> {
 
     /// Removes a member if it is listed.
     pub(super) fn remove(&mut self, index: &str, member: &str) -> Result<(), StorageError> {
+        self.changed += 1;
         let score = self.by_member.remove((index, member))?.map(|score| score.value());
         if let Some(score) = score {
             self.by_score.remove((index, score, member))?;
@@ -87,6 +96,7 @@ impl<'txn> IndexTables<'txn> {
             self.by_member.remove((index, key.value().2))?;
             removed += 1;
         }
+        self.changed += removed;
         self.count_change(index, |count| count.saturating_sub(removed));
         Ok(())
     }

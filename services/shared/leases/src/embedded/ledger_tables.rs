@@ -28,6 +28,8 @@ pub(super) struct LedgerTables<'txn> {
     totals: Table<'txn, &'static str, (u64, u64)>,
     claims: Table<'txn, (&'static str, &'static str), (u64, u64)>,
     slots: Table<'txn, (&'static str, u64), u64>,
+    /// How many entries were made or struck out.
+    pub(super) changed: u64,
 }
 
 impl<'txn> LedgerTables<'txn> {
@@ -39,6 +41,7 @@ impl<'txn> LedgerTables<'txn> {
             totals: transaction.open_table(TOTALS)?,
             claims: transaction.open_table(CLAIMS)?,
             slots: transaction.open_table(SLOTS)?,
+            changed: 0,
         })
     }
 
@@ -108,6 +111,7 @@ impl<'txn> LedgerTables<'txn> {
     /// Enters a member, in place of an earlier entry of it.
     pub(super) fn enter(&mut self, account: &str, entry: &LedgerEntry) -> Result<(), StorageError> {
         let LedgerEntry { member, bytes, at } = entry;
+        self.changed += 1;
         let earlier = self.by_member.insert((account, member.as_str()), (*at, *bytes))?.map(|row| row.value());
         if let Some((earlier_at, _)) = earlier {
             self.by_time.remove((account, earlier_at, member.as_str()))?;
@@ -125,6 +129,7 @@ impl<'txn> LedgerTables<'txn> {
         let Some((at, bytes)) = self.by_member.remove((account, member))?.map(|row| row.value()) else {
             return Ok(());
         };
+        self.changed += 1;
         self.by_time.remove((account, at, member))?;
         let held = self.held(account)?;
         if held.files > 1 {

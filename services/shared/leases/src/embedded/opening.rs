@@ -11,7 +11,7 @@ use redb::{Builder, Database, backends::InMemoryBackend};
 use super::{bounds::Counts, index_tables::IndexTables, ledger_tables::LedgerTables};
 
 /// Memory for pages of the file.
-const PAGE_CACHE_BYTES: usize = 32 << 20;
+const PAGE_CACHE_BYTES: usize = 8 << 20;
 
 /// While it is checked, when each page is needed once.
 const CHECKING_CACHE_BYTES: usize = 1 << 20;

@@ -38,8 +38,9 @@ impl<'txn> Tables<'txn> {
         Ok(self.ledgers.insert(ledgers))
     }
 
-    /// Closes all; says how many members those indexes have now.
-    pub(super) fn close(self) -> Counts {
-        self.indexes.map_or(self.counts, IndexTables::into_counts)
+    /// Closes all; says how many members those indexes have now, and how many entries were changed.
+    pub(super) fn close(self) -> (Counts, u64) {
+        let (counts, changed) = self.indexes.map_or((self.counts, 0), IndexTables::into_counts);
+        (counts, changed + self.ledgers.map_or(0, |ledgers| ledgers.changed))
     }
 }

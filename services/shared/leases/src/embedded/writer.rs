@@ -26,6 +26,9 @@ use crate::{StateError, measure::note_time};
 /// wait for the disk unless the last that did is this long ago; a clean close saves the rest.
 pub(super) const SAVED_EVERY: Duration = Duration::from_secs(5);
 
+/// The same for so many changes: redb keeps in memory what it has not saved, several pages for each.
+const SAVED_AFTER: u64 = 10_000;
+
 /// How long what nobody waits for may wait for more of its kind.
 const WRITTEN_WITHIN: Duration = Duration::from_millis(50);
 
@@ -34,6 +37,7 @@ pub(super) struct Writer {
     pub(super) database: Database,
     clock: Arc<dyn Clock>,
     saved_at: AtomicU64,
+    unsaved: AtomicU64,
     context: String,
     // redb has one writer at a time and blocks the others: they wait here, where it costs no thread.
     waiting: Mutex<Waiting>,
@@ -45,7 +49,8 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(database: Database, clock: Arc<dyn Clock>, context: String) -> Self {
         let saved_at = AtomicU64::new(clock.now().as_millis());
-        Self { database, clock, saved_at, context, waiting: Mutex::default(), called: Condvar::new() }
+        let unsaved = AtomicU64::new(0);
+        Self { database, clock, saved_at, unsaved, context, waiting: Mutex::default(), called: Condvar::new() }
     }
 
     pub(super) fn failure(&self, operation: &str, reason: String) -> StateError {
@@ -170,18 +175,22 @@ impl Writer {
 
     fn write(&self, batch: &mut Batch) -> Result<(), redb::Error> {
         let now = self.clock.now();
-        let save = now.since(Timestamp::from_millis(self.saved_at.load(Ordering::Relaxed))) >= SAVED_EVERY;
+        let unsaved = self.unsaved.load(Ordering::Relaxed);
+        let save = unsaved >= SAVED_AFTER
+            || now.since(Timestamp::from_millis(self.saved_at.load(Ordering::Relaxed))) >= SAVED_EVERY;
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(if save { Durability::Immediate } else { Durability::None })?;
         let mut tables = Tables::new(&transaction, mem::take(&mut batch.counts));
         for write in &mut batch.writes {
             write.work(&mut tables)?;
         }
-        batch.counts = tables.close();
+        let (counts, changed) = tables.close();
+        batch.counts = counts;
         transaction.commit()?;
         if save {
             self.saved_at.store(now.as_millis(), Ordering::Relaxed);
         }
+        self.unsaved.store(if save { 0 } else { unsaved + changed }, Ordering::Relaxed);
         Ok(())
     }
 }
