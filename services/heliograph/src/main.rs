@@ -13,6 +13,7 @@ mod doctor;
 mod failure;
 mod health;
 mod keys;
+mod memory;
 #[cfg(feature = "thumbnails")]
 mod render_worker;
 mod settings;
@@ -24,5 +25,6 @@ use clap::Parser;
 use crate::{cli::Cli, failure::Failed};
 
 fn main() -> ExitCode {
+    memory::share_arenas();
     commands::execute(&Cli::parse()).unwrap_or_else(Failed::report)
 }
