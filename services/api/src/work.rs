@@ -136,8 +136,7 @@ mod tests {
     async fn shutdown_waits_for_what_is_waited_for() {
         let work = work();
         let (go_on, told) = oneshot::channel::<()>();
-        let mut asked =
-            Box::pin(work.run_to_the_end(async move { told.await.map_err(|_| Failure::not_found()) }));
+        let mut asked = Box::pin(work.run_to_the_end(async move { told.await.map_err(|_| Failure::not_found()) }));
         assert!(futures_util::poll!(&mut asked).is_pending());
 
         work.tasks.close();
