@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use heliograph_catalog::{Catalog, Copies, MediaRecord, RemoteCopy};
-use heliograph_leases::{Allowance, Exceeded, LedgerEntry, State, StateError};
+use heliograph_leases::{Allowance, Exceeded, LedgerEntry, MARKS, State, StateError};
 use heliograph_proto::{ListUploads, Uploads, Usage};
 use heliograph_types::{Clock, Failure, Mxc, Timestamp, UserId};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Says in the state that the ledgers are complete, and since when.
-const COMPLETE: (&str, &str) = ("ledgers", "complete with copies");
+const COMPLETE: (&str, &str) = (MARKS, "complete with copies");
 /// Who writes them anew, and for how long without renewal.
 const KEEPER: &str = "ledgers";
 const KEEPER_TTL: Duration = Duration::from_mins(1);

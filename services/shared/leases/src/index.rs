@@ -4,6 +4,10 @@ use async_trait::async_trait;
 
 use crate::StateError;
 
+/// The index of marks that say what is complete, such as the ledgers: it is emptied when changes that
+/// nobody waited for were lost. Whoever finds no mark makes anew what it stands for.
+pub const MARKS: &str = "ledgers";
+
 /// One member of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexEntry {

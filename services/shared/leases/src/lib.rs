@@ -31,7 +31,7 @@ pub use config::StateConfig;
 pub use consume::{Consuming, Worked, Worker, consume, enqueue, new_consumer_name, retry};
 pub use embedded::{EmbeddedState, StateFile, look_at_state_file};
 pub use error::StateError;
-pub use index::{IndexEntry, Indexes};
+pub use index::{IndexEntry, Indexes, MARKS};
 pub use lease::{Lease, Leases};
 pub use ledger::{Allowance, Exceeded, Holdings, LedgerEntry, Ledgers};
 pub use queue::{Again, CONSUMER_GROUP, Consumer, InvalidJobId, Job, JobAside, JobId, QueueStanding, Queues};

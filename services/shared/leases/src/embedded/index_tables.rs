@@ -87,6 +87,11 @@ impl<'txn> IndexTables<'txn> {
         Ok(true)
     }
 
+    /// Removes all members.
+    pub(super) fn clear(&mut self, index: &str) -> Result<(), StorageError> {
+        self.remove_below(index, u64::MAX)
+    }
+
     /// Removes all members with a score below `live_from`.
     fn remove_below(&mut self, index: &str, live_from: u64) -> Result<(), StorageError> {
         let dead = self.by_score.extract_from_if((index, 0, "")..(index, live_from, ""), |_, ()| true)?;

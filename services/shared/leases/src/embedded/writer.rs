@@ -7,7 +7,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -20,7 +20,7 @@ use super::{
     tables::Tables,
     waiting::{About, Asked, Batch, Behind, Waiting},
 };
-use crate::{StateError, measure::note_time};
+use crate::{MARKS, StateError, measure::note_time};
 
 /// How much a crash may cost. What lasts can be rebuilt from the bucket, so a write does not
 /// wait for the disk unless the last that did is this long ago; a clean close saves the rest.
@@ -38,6 +38,8 @@ pub(super) struct Writer {
     clock: Arc<dyn Clock>,
     saved_at: AtomicU64,
     unsaved: AtomicU64,
+    /// What was written behind was lost, and the marks are to go.
+    has_lost: AtomicBool,
     context: String,
     // redb has one writer at a time and blocks the others: they wait here, where it costs no thread.
     waiting: Mutex<Waiting>,
@@ -49,8 +51,17 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(database: Database, clock: Arc<dyn Clock>, context: String) -> Self {
         let saved_at = AtomicU64::new(clock.now().as_millis());
-        let unsaved = AtomicU64::new(0);
-        Self { database, clock, saved_at, unsaved, context, waiting: Mutex::default(), called: Condvar::new() }
+        let (unsaved, has_lost) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self {
+            database,
+            clock,
+            saved_at,
+            unsaved,
+            has_lost,
+            context,
+            waiting: Mutex::default(),
+            called: Condvar::new(),
+        }
     }
 
     pub(super) fn failure(&self, operation: &str, reason: String) -> StateError {
@@ -149,11 +160,8 @@ impl Writer {
             && over.behind > 0
         {
             let (lost, context) = (over.behind, &self.context);
-            tracing::error!(
-                lost,
-                reason,
-                "changes to the {context} are lost: rebuild the indexes and ledgers from the bucket"
-            );
+            tracing::error!(lost, reason, "changes to the {context} are lost: what is derived is to be made anew");
+            self.has_lost.store(true, Ordering::Relaxed);
         }
         let mut waiting = self.waiting();
         let next = waiting.go_on(over, outcome.is_ok());
@@ -181,6 +189,10 @@ impl Writer {
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(if save { Durability::Immediate } else { Durability::None })?;
         let mut tables = Tables::new(&transaction, mem::take(&mut batch.counts));
+        let has_lost = self.has_lost.load(Ordering::Relaxed);
+        if has_lost {
+            tables.indexes()?.clear(MARKS)?;
+        }
         for write in &mut batch.writes {
             write.work(&mut tables)?;
         }
@@ -190,6 +202,7 @@ impl Writer {
         if save {
             self.saved_at.store(now.as_millis(), Ordering::Relaxed);
         }
+        self.has_lost.fetch_and(!has_lost, Ordering::Relaxed);
         self.unsaved.store(if save { 0 } else { unsaved + changed }, Ordering::Relaxed);
         Ok(())
     }

@@ -12,6 +12,7 @@ use super::{
     },
     *,
 };
+use crate::MARKS;
 
 const INSERT: About<'static> = About::index("insert", "index", "", Touch::Adds);
 
@@ -355,6 +356,34 @@ async fn after_a_failure_everybody_hears_how_his_own_write_fares_until_one_succe
 
     assert_eq!((refused.is_err(), waits, is_written_behind), (true, true, true));
     assert_eq!(members(&file).await, ["first", "second"]);
+}
+
+#[tokio::test]
+async fn what_says_that_all_is_there_goes_with_what_was_lost() {
+    let file = Arc::new(in_memory());
+    let mark = |name: &'static str| {
+        file.write(About::index("insert", MARKS, name, Touch::Adds), move |tables: &mut Tables<'_>| {
+            Ok(tables.indexes()?.insert(MARKS, name, 1)?)
+        })
+    };
+    let marks = || file.read("range", |transaction| read_range(transaction, MARKS, 1, 100));
+    mark("complete").await.unwrap();
+
+    let (go_on, held) = hold(&file, || Err::<(), _>(redb::Error::Corrupted("made up".to_owned()))).await;
+    go_on.send(()).unwrap();
+    held.await.unwrap().unwrap_err();
+    insert(&file, "between").await;
+    let after_a_refusal = marks().await.unwrap().len();
+    let (go_on, held) = hold(&file, || Ok(())).await;
+    insert_behind(&file, "lost").await.unwrap();
+    let refused = file.write(INSERT, |_: &mut Tables<'_>| Err::<(), _>(redb::Error::Corrupted("again".to_owned())));
+    let (refused, ()) = tokio::join!(refused, async { go_on.send(()).unwrap() });
+    refused.unwrap_err();
+    held.await.unwrap().unwrap();
+    insert_behind(&file, "kept").await.unwrap();
+
+    assert_eq!(members(&file).await, ["between", "kept"]);
+    assert_eq!((after_a_refusal, marks().await.unwrap().len()), (1, 0));
 }
 
 #[tokio::test]
