@@ -54,6 +54,13 @@ impl<'a> Query<'a> {
         self.find(names).map(parse).transpose()
     }
 
+    /// How long a page may be that an administrator asks for, by `limit`. A larger one is cut.
+    pub(crate) fn page_limit(&self, least: u64) -> Result<u64, ApiError> {
+        const DEFAULT: u64 = 100;
+        const MOST: u64 = 1000;
+        Ok(self.find_number(&["limit"], least)?.unwrap_or(DEFAULT).min(MOST))
+    }
+
     /// A whole number that must be there.
     pub(crate) fn get_number(&self, name: &str, least: u64) -> Result<u64, ApiError> {
         self.find_number(&[name], least)?

@@ -279,7 +279,7 @@ impl Catalog {
     /// Records new media: the one step that decides a commit. Of many callers with the same
     /// id one succeeds, the others get `AlreadyExists`.
     pub async fn create(&self, record: &MediaRecord) -> Result<(), CatalogError> {
-        self.create_object(&record_key(&record.mxc), &record.mxc, record).await
+        self.create_object(&record_key(&record.mxc), &record.mxc, record, Lasts::AtOnce).await
     }
 
     /// Tells everybody who waits for an id that it has content. May be lost; they look
@@ -293,13 +293,7 @@ impl Catalog {
     /// Gives an id out. A killed process does not lose it again; in a folder, a power cut may, within
     /// seconds: then nobody knows the id, as one that has expired.
     pub async fn reserve(&self, reserved: &Reserved) -> Result<(), CatalogError> {
-        let (key, json) = (reserved_key(&reserved.mxc), to_json(reserved));
-        let created = if self.blobs.creates_are_atomic() {
-            self.blobs.create_quickly(&key, json).await.map_err(NotCreated::Store)
-        } else {
-            exclusive::create(&*self.blobs, &self.state, &key, json).await
-        };
-        created.map_err(|error| not_created(error, &key, &reserved.mxc))
+        self.create_object(&reserved_key(&reserved.mxc), &reserved.mxc, reserved, Lasts::Soon).await
     }
 
     /// An id that was given out, expired or not.
@@ -400,23 +394,34 @@ impl Catalog {
         }
     }
 
-    async fn create_object<T: Serialize + Sync>(&self, key: &Key, mxc: &Mxc, object: &T) -> Result<(), CatalogError> {
+    async fn create_object<T: Serialize + Sync>(
+        &self,
+        key: &Key,
+        mxc: &Mxc,
+        object: &T,
+        lasts: Lasts,
+    ) -> Result<(), CatalogError> {
         let json = to_json(object);
-        let created = if self.blobs.creates_are_atomic() {
-            self.blobs.create(key, json).await.map_err(NotCreated::Store)
-        } else {
-            exclusive::create(&*self.blobs, &self.state, key, json).await
+        let created = match lasts {
+            _ if !self.blobs.creates_are_atomic() => exclusive::create(&*self.blobs, &self.state, key, json).await,
+            Lasts::AtOnce => self.blobs.create(key, json).await.map_err(NotCreated::Store),
+            Lasts::Soon => self.blobs.create_quickly(key, json).await.map_err(NotCreated::Store),
         };
-        created.map_err(|error| not_created(error, key, mxc))
+        created.map_err(|error| match error {
+            NotCreated::Store(BlobError::AlreadyExists { .. }) => CatalogError::AlreadyExists(mxc.clone()),
+            NotCreated::Store(error) => CatalogError::Store(error),
+            NotCreated::Undecided(reason) => CatalogError::Undecided { key: key.clone(), reason },
+        })
     }
 }
 
-fn not_created(error: NotCreated, key: &Key, mxc: &Mxc) -> CatalogError {
-    match error {
-        NotCreated::Store(BlobError::AlreadyExists { .. }) => CatalogError::AlreadyExists(mxc.clone()),
-        NotCreated::Store(error) => CatalogError::Store(error),
-        NotCreated::Undecided(reason) => CatalogError::Undecided { key: key.clone(), reason },
-    }
+/// Since when a power cut does not cost an object.
+#[derive(Debug, Clone, Copy)]
+enum Lasts {
+    /// Since it was answered that it is there.
+    AtOnce,
+    /// Some seconds later, in a folder.
+    Soon,
 }
 
 fn arrival_topic(mxc: &Mxc) -> String {

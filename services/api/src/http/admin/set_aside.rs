@@ -19,16 +19,11 @@ use crate::{
     server::Front,
 };
 
-const DEFAULT_LIMIT: u64 = 100;
-/// A larger page is cut to this.
-const MOST_LIMIT: u64 = 1000;
-
 pub(crate) async fn handle(Call { front, request, .. }: Call<'_>, administrator: Administrator) -> Outcome {
     check(front, &administrator, request)?;
     let query = Query::of(request);
     let after = query.find(&["from"]).map(parse).transpose()?;
-    let limit = query.find_number(&["limit"], 1)?.unwrap_or(DEFAULT_LIMIT).min(MOST_LIMIT);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let limit = usize::try_from(query.page_limit(1)?).unwrap_or(usize::MAX);
     let jobs =
         front.state.jobs_aside(NEW_PICTURES, after.as_ref(), limit).await.map_err(|error| unreachable(&error))?;
     let mut body = json!({ "jobs": jobs.iter().map(describe).collect::<Vec<_>>(), "total": total(front).await? });

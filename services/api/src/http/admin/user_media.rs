@@ -19,9 +19,6 @@ use crate::{
     server::Front,
 };
 
-const DEFAULT_LIMIT: u64 = 100;
-/// A larger page is cut to this.
-const MOST_LIMIT: u64 = 1000;
 /// To sort by anything but time all records of a user are looked at; of more than this the
 /// newest.
 const MOST_SORTED: u64 = 20_000;
@@ -105,7 +102,7 @@ impl Page {
         Ok(Self {
             user_id,
             from: query.find_number(&["from"], 0)?.unwrap_or(0),
-            limit: query.find_number(&["limit"], 0)?.unwrap_or(DEFAULT_LIMIT).min(MOST_LIMIT),
+            limit: query.page_limit(0)?,
             order: order_by.map_or(Ok(Order::Created), parse_order)?,
             is_backwards,
         })

@@ -202,7 +202,9 @@ impl Writer {
         if save {
             self.saved_at.store(now.as_millis(), Ordering::Relaxed);
         }
-        self.has_lost.fetch_and(!has_lost, Ordering::Relaxed);
+        if has_lost {
+            self.has_lost.store(false, Ordering::Relaxed);
+        }
         self.unsaved.store(if save { 0 } else { unsaved + changed }, Ordering::Relaxed);
         Ok(())
     }
