@@ -12,6 +12,9 @@ mod index_file;
 mod index_model;
 mod index_tables;
 mod leases;
+#[cfg(test)]
+mod ledger_model;
+mod ledger_stretches;
 mod ledger_tables;
 mod ledgers;
 mod look;

@@ -115,7 +115,7 @@ pub trait Ledgers: Send + Sync + 'static {
     async fn holdings(&self, account: &str) -> Result<Holdings, StateError>;
 
     /// At most `limit` entries after the first `from`, by time and then by member, or in the
-    /// reverse of that order. Costs as much as `from` and `limit` together.
+    /// reverse of that order. How far from the ends they are costs next to nothing.
     async fn entries(
         &self,
         account: &str,

@@ -2,32 +2,48 @@
 //!
 //! # Invariants
 //! Each row of `by_time` has its counterpart in `by_member`, and `totals` is their sum. An account
-//! without entries has no totals.
+//! without entries has no totals. The stretches count the rows of `by_time`.
 
 use heliograph_types::Timestamp;
 use redb::{ReadTransaction, ReadableTable, StorageError, Table, TableDefinition, TableError, WriteTransaction};
 
-use super::standing::{Period, Slot, Standing};
+use super::{
+    ledger_stretches::{Place, Start, Stretches, account_after, find_start},
+    standing::{Period, Slot, Standing},
+};
 use crate::{Holdings, LedgerEntry};
 
-// Account, time and member, with its bytes.
-const BY_TIME: TableDefinition<(&str, u64, &str), u64> = TableDefinition::new("ledger_by_time_v1");
+// The place of an entry, with its bytes.
+const BY_TIME: TableDefinition<Place<'_>, u64> = TableDefinition::new("ledger_by_time_v2");
 // Account and member, with its time and bytes.
-const BY_MEMBER: TableDefinition<(&str, &str), (u64, u64)> = TableDefinition::new("ledger_by_member_v1");
+const BY_MEMBER: TableDefinition<(&str, &str), (u64, u64)> = TableDefinition::new("ledger_by_member_v2");
 // Account, with its bytes and files.
-const TOTALS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("ledger_totals_v1");
+const TOTALS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("ledger_totals_v2");
 // Account and claim, with its bytes and the time at which it ends.
 const CLAIMS: TableDefinition<(&str, &str), (u64, u64)> = TableDefinition::new("ledger_claims_v1");
 // Account and start of the slot, with the bytes.
 const SLOTS: TableDefinition<(&str, u64), u64> = TableDefinition::new("ledger_slots_v1");
 
+// Entries of which no stretch knows.
+const EARLIER: [TableDefinition<&str, &str>; 3] = [
+    TableDefinition::new("ledger_by_time_v1"),
+    TableDefinition::new("ledger_by_member_v1"),
+    TableDefinition::new("ledger_totals_v1"),
+];
+
+/// Removes the entries that an earlier version wrote; says whether there were any, which are to be entered anew.
+pub(super) fn remove_earlier(transaction: &WriteTransaction) -> Result<bool, TableError> {
+    EARLIER.into_iter().try_fold(false, |found, table| Ok(transaction.delete_table(table)? || found))
+}
+
 /// All of them, opened for writing.
 pub(super) struct LedgerTables<'txn> {
-    by_time: Table<'txn, (&'static str, u64, &'static str), u64>,
+    by_time: Table<'txn, Place<'static>, u64>,
     by_member: Table<'txn, (&'static str, &'static str), (u64, u64)>,
     totals: Table<'txn, &'static str, (u64, u64)>,
     claims: Table<'txn, (&'static str, &'static str), (u64, u64)>,
     slots: Table<'txn, (&'static str, u64), u64>,
+    stretches: Stretches<'txn>,
     /// How many entries were made or struck out.
     pub(super) changed: u64,
 }
@@ -41,6 +57,7 @@ impl<'txn> LedgerTables<'txn> {
             totals: transaction.open_table(TOTALS)?,
             claims: transaction.open_table(CLAIMS)?,
             slots: transaction.open_table(SLOTS)?,
+            stretches: Stretches::open(transaction)?,
             changed: 0,
         })
     }
@@ -113,10 +130,13 @@ impl<'txn> LedgerTables<'txn> {
         let LedgerEntry { member, bytes, at } = entry;
         self.changed += 1;
         let earlier = self.by_member.insert((account, member.as_str()), (*at, *bytes))?.map(|row| row.value());
-        if let Some((earlier_at, _)) = earlier {
-            self.by_time.remove((account, earlier_at, member.as_str()))?;
+        if let Some((earlier_at, _)) = earlier.filter(|(earlier_at, _)| earlier_at != at) {
+            self.remove_at((account, earlier_at, member))?;
         }
-        self.by_time.insert((account, *at, member.as_str()), *bytes)?;
+        let place = (account, *at, member.as_str());
+        if self.by_time.insert(place, *bytes)?.is_none() {
+            self.stretches.add(place, &self.by_time)?;
+        }
         let held = self.held(account)?;
         let kept = held.bytes.saturating_sub(earlier.map_or(0, |(_, bytes)| bytes));
         let files = held.files + u64::from(earlier.is_none());
@@ -130,12 +150,19 @@ impl<'txn> LedgerTables<'txn> {
             return Ok(());
         };
         self.changed += 1;
-        self.by_time.remove((account, at, member))?;
+        self.remove_at((account, at, member))?;
         let held = self.held(account)?;
         if held.files > 1 {
             self.totals.insert(account, (held.bytes.saturating_sub(bytes), held.files - 1))?;
         } else {
             self.totals.remove(account)?;
+        }
+        Ok(())
+    }
+
+    fn remove_at(&mut self, place: Place<'_>) -> Result<(), StorageError> {
+        if self.by_time.remove(place)?.is_some() {
+            self.stretches.take(place)?;
         }
         Ok(())
     }
@@ -169,12 +196,18 @@ pub(super) fn read_entries(
     from: usize,
     limit: usize,
 ) -> Result<Vec<LedgerEntry>, redb::Error> {
+    let Some(Start { place, skip }) = find_start(transaction, account, newest_first, from)? else {
+        return Ok(Vec::new());
+    };
     let table = transaction.open_table(BY_TIME)?;
     let next = account_after(account);
-    let rows = table.range((account, 0, "")..(next.as_str(), 0, ""))?;
+    let place = place.as_ref().map(|(at, member)| (account, *at, member.as_str()));
+    let first = place.filter(|_| !newest_first).unwrap_or((account, 0, ""));
+    let end = place.filter(|_| newest_first).unwrap_or((next.as_str(), 0, ""));
+    let rows = table.range(first..end)?;
     let rows: Box<dyn Iterator<Item = _>> = if newest_first { Box::new(rows.rev()) } else { Box::new(rows) };
     let mut entries = Vec::new();
-    for row in rows.skip(from).take(limit) {
+    for row in rows.skip(skip).take(limit) {
         let (key, bytes) = row?;
         let (_, at, member) = key.value();
         entries.push(LedgerEntry { member: member.to_owned(), bytes: bytes.value(), at });
@@ -185,11 +218,6 @@ pub(super) fn read_entries(
 fn read_totals(table: &impl ReadableTable<&'static str, (u64, u64)>, account: &str) -> Result<Holdings, StorageError> {
     let (bytes, files) = table.get(account)?.map_or((0, 0), |row| row.value());
     Ok(Holdings { bytes, files })
-}
-
-/// The very next name in the order of accounts, which ends the rows of this one.
-fn account_after(account: &str) -> String {
-    format!("{account}\0")
 }
 
 #[cfg(test)]

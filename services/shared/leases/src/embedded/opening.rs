@@ -8,7 +8,12 @@ use std::{
 
 use redb::{Builder, Database, backends::InMemoryBackend};
 
-use super::{bounds::Counts, index_tables::IndexTables, ledger_tables::LedgerTables};
+use super::{
+    bounds::Counts,
+    index_tables::IndexTables,
+    ledger_tables::{LedgerTables, remove_earlier},
+};
+use crate::MARKS;
 
 /// Memory for pages of the file.
 const PAGE_CACHE_BYTES: usize = 8 << 20;
@@ -107,7 +112,12 @@ fn check(path: &Path) -> Result<(), Refusal> {
 /// Makes the tables, so that reading need not ask whether they are there.
 fn with_tables(database: Database) -> Result<Database, Refusal> {
     let transaction = database.begin_write()?;
-    IndexTables::open(&transaction, Counts::new())?;
+    let had_earlier = remove_earlier(&transaction)?;
+    let mut indexes = IndexTables::open(&transaction, Counts::new())?;
+    if had_earlier {
+        indexes.clear(MARKS)?;
+    }
+    drop(indexes);
     LedgerTables::open(&transaction)?;
     transaction.commit()?;
     Ok(database)

@@ -338,6 +338,7 @@ pub(super) async fn entries_come_by_time_in_pages(bench: Bench) {
     assert_eq!(members(&bench, false, 3, 2).await, ["a", "d"]);
     assert_eq!(members(&bench, false, 4, 2).await, ["d"]);
     assert!(members(&bench, true, 5, 2).await.is_empty());
+    assert!(members(&bench, false, 5, 2).await.is_empty());
     assert!(members(&bench, true, usize::MAX, usize::MAX).await.is_empty());
     assert!(members(&bench, true, 0, 0).await.is_empty());
     let newest = bench.entries("account", true, 0, 2).await.unwrap();

@@ -394,6 +394,31 @@ async fn what_says_that_all_is_there_goes_with_what_was_lost() {
 }
 
 #[tokio::test]
+async fn ledgers_of_an_earlier_version_are_counted_anew() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("state/index.redb");
+    let marks = async |file: &IndexFile| {
+        file.read("range", |transaction| read_range(transaction, MARKS, 1, 100)).await.unwrap().len()
+    };
+    let mark = |tables: &mut Tables<'_>| Ok(tables.indexes()?.insert(MARKS, "complete", 1)?);
+    let file = open(&folder).unwrap();
+    file.write(INSERT, mark).await.unwrap();
+    drop(file);
+    let transaction = Database::open(&path).unwrap().begin_write().unwrap();
+    let earlier = redb::TableDefinition::<(&str, u64, &str), u64>::new("ledger_by_time_v1");
+    transaction.open_table(earlier).unwrap().insert(("account", 1, "member"), 1).unwrap();
+    transaction.commit().unwrap();
+
+    let file = open(&folder).unwrap();
+    let at_first = marks(&file).await;
+    file.write(INSERT, mark).await.unwrap();
+    drop(file);
+    let later = marks(&open(&folder).unwrap()).await;
+
+    assert_eq!((at_first, later), (0, 1));
+}
+
+#[tokio::test]
 async fn who_surely_has_room_does_not_wait_and_counts_nonetheless() {
     let file = Arc::new(in_memory());
     assert!(insert_within(&file, "a", 5).await.unwrap());
