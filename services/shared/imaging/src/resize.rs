@@ -1,8 +1,9 @@
 //! Cuts and resamples, with Lanczos3.
 
 use fast_image_resize::{
-    FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer,
+    FilterType, MulDiv, PixelTrait, PixelType, ResizeAlg, ResizeError, ResizeOptions, Resizer,
     images::{Image, ImageRef},
+    pixels::{U8, U8x2, U8x3, U8x4},
 };
 use heliograph_jpeg::Plane;
 
@@ -89,7 +90,7 @@ impl Scratch {
         let grows = f64::from(plan.size.width) > width || f64::from(plan.size.height) > height;
         let filter = if grows { FilterType::Bilinear } else { FilterType::Lanczos3 };
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(left, top, width, height);
-        self.resizer.resize(&source, &mut target, &options).map_err(unexpected)?;
+        resample(&mut self.resizer, &source, &mut target, &options)?;
         Ok(target.into_vec())
     }
 
@@ -114,7 +115,7 @@ impl Scratch {
                 .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
                 .crop(left, top, width, height)
                 .use_alpha(false);
-            self.resizer.resize(&source, &mut target, &options).map_err(unexpected)?;
+            resample(&mut self.resizer, &source, &mut target, &options)?;
             target
         };
         if is_premultiplied {
@@ -122,6 +123,35 @@ impl Scratch {
         }
         Ok(Picture { size: plan.size, layout: picture.layout, samples: target.into_vec() })
     }
+}
+
+/// Resamples channels of 8 bits. `Resizer::resize` would bring with it what resamples all others, which nothing here
+/// has: a tenth of this crate's code, and of some of it the compiler makes something else each time.
+pub(crate) fn resample(
+    resizer: &mut Resizer,
+    source: &ImageRef,
+    target: &mut Image,
+    options: &ResizeOptions,
+) -> Result<(), RenderError> {
+    let resample = match source.pixel_type() {
+        PixelType::U8 => resample_pixels::<U8>,
+        PixelType::U8x2 => resample_pixels::<U8x2>,
+        PixelType::U8x3 => resample_pixels::<U8x3>,
+        PixelType::U8x4 => resample_pixels::<U8x4>,
+        _ => return Err(unexpected(ResizeError::PixelTypesAreDifferent)),
+    };
+    resample(resizer, source, target, options).map_err(unexpected)
+}
+
+fn resample_pixels<P: PixelTrait>(
+    resizer: &mut Resizer,
+    source: &ImageRef,
+    target: &mut Image,
+    options: &ResizeOptions,
+) -> Result<(), ResizeError> {
+    let (source, target) = (source.typed_image::<P>(), target.typed_image_mut::<P>());
+    let (source, mut target) = source.zip(target).ok_or(ResizeError::PixelTypesAreDifferent)?;
+    resizer.resize_typed(&source, &mut target, options)
 }
 
 /// Pixels of channels that are as large as each other.

@@ -6,13 +6,17 @@
 
 #![expect(clippy::similar_names, reason = "Cb and Cr are called so")]
 
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image};
+use fast_image_resize::{
+    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
+    images::{Image, ImageRef},
+};
 use heliograph_jpeg::Plane;
 
 use crate::{
     error::RenderError,
     geometry::Size,
     picture::{Layout, Picture, ycbcr_to_rgb},
+    resize::{resample, unexpected},
 };
 
 /// How much red and blue weigh in brightness (Kr and Kb of ITU-T H.273).
@@ -219,9 +223,7 @@ fn enlarged(plane: &Plane, size: Size) -> Result<Vec<u8>, RenderError> {
     if (plane.width, plane.height) == (size.width, size.height) {
         return Ok(plane.samples.clone());
     }
-    let failed = |error: &dyn std::fmt::Display| RenderError::broken(error.to_string());
-    let source = Image::from_vec_u8(plane.width, plane.height, plane.samples.clone(), PixelType::U8)
-        .map_err(|error| failed(&error))?;
+    let source = ImageRef::new(plane.width, plane.height, &plane.samples, PixelType::U8).map_err(unexpected)?;
     let mut target = Image::new(size.width, size.height, PixelType::U8);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(
         0.0,
@@ -229,7 +231,7 @@ fn enlarged(plane: &Plane, size: Size) -> Result<Vec<u8>, RenderError> {
         plane.covered.0,
         plane.covered.1,
     );
-    Resizer::new().resize(&source, &mut target, &options).map_err(|error| failed(&error))?;
+    resample(&mut Resizer::new(), &source, &mut target, &options)?;
     Ok(target.into_vec())
 }
 
