@@ -5,6 +5,8 @@
 //! The first stretch of an account begins before all that could be in it, and each ends where the next
 //! one begins. Each says exactly how many entries are in it: at least one, at most [`MOST`].
 
+use std::ops::RangeBounds;
+
 use redb::{ReadTransaction, ReadableTable, StorageError, Table, TableDefinition, TableError, WriteTransaction};
 
 /// Account, time and member: the place of an entry, and of the beginning of a stretch.
@@ -94,12 +96,14 @@ impl<'txn> Stretches<'txn> {
 
     /// The stretch in which a place is.
     fn around(&self, place: Place<'_>) -> Result<Option<Stretch>, StorageError> {
-        let found = self.0.range((place.0, 0, "")..=place)?.next_back().transpose()?;
-        Ok(found.map(|(place, entries)| read(place.value(), entries.value())))
+        self.last_in((place.0, 0, "")..=place)
     }
 
     fn before(&self, account: &str, stretch: &Stretch) -> Result<Option<Stretch>, StorageError> {
-        let places = (account, 0, "")..(account, stretch.at, stretch.member.as_str());
+        self.last_in((account, 0, "")..(account, stretch.at, stretch.member.as_str()))
+    }
+
+    fn last_in<'a>(&self, places: impl RangeBounds<Place<'a>> + 'a) -> Result<Option<Stretch>, StorageError> {
         let found = self.0.range(places)?.next_back().transpose()?;
         Ok(found.map(|(place, entries)| read(place.value(), entries.value())))
     }
